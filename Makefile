@@ -1,0 +1,51 @@
+# The two commands a new machine needs: `make run` and `make test`. Each installs what it uses.
+VENV ?= .venv
+PYTHON ?= python3.11
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
+SOURCES := inpaint serve_app deployments tests benchmarks main.py
+
+# Ray reports usage to its makers unless told not to.
+export RAY_USAGE_STATS_ENABLED ?= 0
+export RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH ?= serve_app.proxy:layers
+
+.PHONY: run test check format bench clean
+
+run: $(VENV)/.run
+	$(BIN)/serve run serve_config.yaml
+
+test: $(VENV)/.test
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.check
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/mypy
+
+format: $(VENV)/.check
+	$(BIN)/ruff check --fix-only $(SOURCES)
+	$(BIN)/ruff format $(SOURCES)
+
+bench: $(VENV)/.test
+	$(BIN)/python -m benchmarks.latency
+
+# What is installed is recorded by one file for each purpose, so that nothing is installed twice.
+$(VENV)/.run: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) -e '.[erase]'
+	@$(BIN)/python -c 'import cv2' || { \
+	  echo "OpenCV needs two system libraries: apt-get install -y libgl1 libglib2.0-0" >&2; exit 1; }
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.run
+	$(PIP) -e '.[erase,test]'
+	@touch $@
+
+$(VENV)/.check: $(VENV)/.run
+	$(PIP) -e '.[erase,test,dev]'
+	@touch $@
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+clean:
+	rm -rf $(VENV)
