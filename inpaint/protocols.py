@@ -1,10 +1,11 @@
 """The interfaces that parts of the system meet at."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol, Self
 
-from inpaint.arrays import Images, Masks
+from inpaint.arrays import Image, Images, Masks
 from inpaint.params import Params
 from inpaint.specs import ModelSpec, Spec
 
@@ -58,3 +59,17 @@ class InpaintModel(Protocol):
             ModelError: the network failed; the replica stays usable.
         """
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Painted:
+    """What a family answers for one tile."""
+
+    image: Image
+    """(H, W, 3) uint8 RGB, of the tile's size."""
+    queue_ms: float
+    """From the tile's arrival at the replica to the start of its forward, loading included."""
+    forward_ms: float
+    """The forward of the batch that the tile was part of."""
+    batch: int
+    """How many tiles that batch had."""

@@ -1,0 +1,86 @@
+"""One request as data: what is to be done, and the clock that runs with it."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from inpaint.arrays import Mask
+from inpaint.codecs import Format, Picture
+from inpaint.deadlines import Deadline
+from inpaint.params import Params
+from inpaint.plans import StrategyOptions
+from inpaint.specs import ModelSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a request asks for, its pictures aside."""
+
+    spec: ModelSpec
+    params: Params
+    options: StrategyOptions
+    seed: int
+    deadline: Deadline
+    format: Format | None
+    """None: the input's."""
+    quality: int
+    """1 to 100, for JPEG and lossy WebP."""
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A request's files as they came."""
+
+    image: bytes | memoryview
+    mask: bytes | memoryview
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """An order with its pictures decoded."""
+
+    order: Order
+    picture: Picture
+    mask: Mask
+    """(H, W) uint8, 0 or 255."""
+    source: bytes | memoryview
+    """The picture's file, answered as it is when there is nothing to repaint."""
+
+
+@dataclass(slots=True)
+class Timings:
+    """Milliseconds by stage, in the order in which the stages first ended."""
+
+    stages: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Count the time that the block takes for `name`."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.add(name, 1e3 * (time.perf_counter() - began))
+
+    def add(self, name: str, ms: float) -> None:
+        """Count `ms` for `name`."""
+        self.stages[name] = self.stages.get(name, 0.0) + ms
+
+    def header(self) -> str:
+        """The value of a Server-Timing header."""
+        return ", ".join(f"{name};dur={ms:.1f}" for name, ms in self.stages.items())
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A finished request."""
+
+    data: bytes
+    format: Format
+    size: tuple[int, int]
+    """(height, width) in pixels."""
+    model: str
+    seed: int
+    tiles: int
+    timings: Timings

@@ -1,0 +1,61 @@
+"""Masks: binary where they enter, their holes, growing them, drawing them from polygons."""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from inpaint.arrays import Mask, Size
+from inpaint.boxes import Box
+
+THRESHOLD = 127
+"""A grey value above this is a hole (IOPaint's rule)."""
+
+
+def binarize(grey: NDArray[np.uint8]) -> Mask:
+    """(H, W) uint8 with 255 where `grey` is above THRESHOLD and 0 elsewhere, as a new array."""
+    return cv2.threshold(grey, THRESHOLD, 255, cv2.THRESH_BINARY)[1]
+
+
+def bounds(mask: Mask) -> Box | None:
+    """The smallest box that holds every non-zero pixel; None when there is none."""
+    left, top, width, height = cv2.boundingRect(mask)
+    return Box(left, top, left + width, top + height) if width and height else None
+
+
+def holes(mask: Mask) -> tuple[Box, ...]:
+    """Bounding boxes of the outer contours of a binary `mask`, in OpenCV's contour order.
+
+    The order is IOPaint's (`cv2.findContours`, external contours), so that tiles are made and
+    pasted in the same order. Boxes may overlap: a contour can lie in the box of another.
+    """
+    area = bounds(mask)
+    if area is None:
+        return ()
+    contours, _ = cv2.findContours(
+        mask[area.window], cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE, offset=(area.left, area.top)
+    )
+    rectangles = (cv2.boundingRect(contour) for contour in contours)
+    return tuple(Box(x, y, x + width, y + height) for x, y, width, height in rectangles)
+
+
+def dilate(mask: Mask, radius_px: int) -> Mask:
+    """Grow the holes by an ellipse of `radius_px` pixels in every direction, as a new array."""
+    side = 2 * radius_px + 1
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+    return np.asarray(cv2.dilate(mask, kernel), np.uint8)
+
+
+def from_polygons(polygons: Sequence[NDArray[np.floating]], size: Size) -> Mask:
+    """A (height, width) mask with the inside of each polygon at 255.
+
+    Args:
+        polygons: (N, 2) corner points each, x then y, in pixels; parts outside `size` are cut.
+        size: (height, width) of the mask.
+    """
+    mask = np.zeros(size, np.uint8)
+    corners = [np.rint(polygon).astype(np.int32) for polygon in polygons]
+    for polygon in corners:  # one by one: a single call would cancel where two overlap
+        cv2.fillPoly(mask, [polygon], 255)
+    return mask
