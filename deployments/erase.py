@@ -1,0 +1,207 @@
+"""The replica that serves a family of erase models."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deployments import devices
+from deployments.keyed_batcher import KeyedBatcher
+from deployments.model_cache import ModelCache
+from deployments.runners import allow_folders, load_runner
+from deployments.weights import WeightsStore
+from inpaint.arrays import Image, Mask, Size, check_pair
+from inpaint.errors import InpaintError, ModelError, OutOfMemoryError
+from inpaint.params import Params
+from inpaint.protocols import InpaintModel, LoadOptions, Painted, Precision
+from inpaint.reports import ReplicaReport
+from inpaint.settings import EraseConfig, MiB
+from inpaint.specs import ModelSpec
+from inpaint.tiles import pad
+
+logger = logging.getLogger("ray.serve")
+
+Report = Callable[[ReplicaReport], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class FamilySetup:
+    """What a replica is made of."""
+
+    family: str
+    specs: tuple[ModelSpec, ...]
+    device: str = "auto"
+    precision: Precision = "fp32"
+    model_dir: Path | None = None
+    model_folders: tuple[Path, ...] = ()
+    trust_unverified_weights: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    """Tiles that can share a forward."""
+
+    model: str
+    size: Size
+    params: Params
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    model: InpaintModel
+    image: Image
+    mask: Mask
+    arrived: float
+
+
+class EraseReplica:
+    """Loads models on demand and repaints tiles, one forward at a time.
+
+    A plain class: serve_app/app.py makes the deployment of it, and a unit test just calls it.
+    The event loop only waits; forwards run on one thread of their own, which is never abandoned
+    to run two at once, and loads on another, so that one model's load does not stop the rest.
+    """
+
+    def __init__(self, setup: FamilySetup, name: str, report: Report) -> None:
+        allow_folders(setup.model_folders)
+        self._setup = setup
+        self._name = name
+        self._report = report
+        self._specs = {spec.name: spec for spec in setup.specs}
+        self._store = WeightsStore(setup.model_dir, trust_unverified=setup.trust_unverified_weights)
+        self._config = EraseConfig()
+        self._compute = ThreadPoolExecutor(1, thread_name_prefix="forward")
+        self._loads = ThreadPoolExecutor(1, thread_name_prefix="load")
+        self._cache = ModelCache[InpaintModel](
+            self._load, self._cost, self._config.max_loaded_mb * MiB, devices.free_memory
+        )
+        self._batcher = KeyedBatcher[_Key, _Item, Painted](self._run, self._max_items)
+        self._forward_began: float | None = None
+        self._device_lost = False
+        self._telling: asyncio.Task[None] | None = None
+
+    def reconfigure(self, config: dict[str, Any]) -> None:
+        """Take over the deployment's `user_config`; running forwards end under the old one."""
+        self._config = EraseConfig.model_validate(config)
+        self._cache.budget = self._config.max_loaded_mb * MiB
+
+    async def check_health(self) -> None:
+        """Raise when only a restart can help: the device is lost, or a forward never ends."""
+        if self._device_lost:
+            raise RuntimeError("The device reported an error that outlives the request.")
+        began = self._forward_began
+        if began is not None and time.monotonic() - began > self._config.hang_after_s:
+            raise RuntimeError(f"A forward has run for over {self._config.hang_after_s:.0f} s.")
+        await self._tell()
+
+    async def paint(self, model: str, image: Image, mask: Mask, params: Params) -> Painted:
+        """Repaint one tile.
+
+        Args:
+            model: name of a model of this family.
+            image: (H, W, 3) uint8 RGB, any size.
+            mask: (H, W) uint8, 0..255.
+            params: validated parameters of the model's kind.
+
+        Raises:
+            WeightsMissingError, WeightsCorruptError, ExtraMissingError: it cannot be loaded.
+            OutOfMemoryError: the forward did not fit; the replica goes on.
+            ModelError: the forward failed; the replica goes on.
+        """
+        arrived = time.perf_counter()
+        check_pair(image, mask)
+        key = _Key(model, self._specs[model].size.padded(mask.shape), params)
+        async with self._cache.lease(model) as loaded:
+            return await self._batcher.submit(key, _Item(loaded, image, mask, arrived))
+
+    async def _run(self, key: _Key, items: Sequence[_Item]) -> list[Painted]:
+        """One forward. Keeps the model even if all callers have hung up meanwhile."""
+        async with self._cache.pinned(key.model):
+            began, self._forward_began = time.perf_counter(), time.monotonic()
+            try:
+                call = partial(self._forward, items[0].model, key, items)
+                images = await asyncio.get_running_loop().run_in_executor(self._compute, call)
+            except InpaintError:
+                raise
+            except Exception as error:  # the edge of foreign code
+                raise self._explained(key, error) from error
+            finally:
+                self._forward_began = None
+            forward_ms = 1e3 * (time.perf_counter() - began)
+        return [
+            Painted(image, 1e3 * (began - item.arrived), forward_ms, len(items))
+            for image, item in zip(images, items, strict=True)
+        ]
+
+    def _forward(self, model: InpaintModel, key: _Key, items: Sequence[_Item]) -> list[Image]:
+        """Pad, stack, run and crop, on the compute thread."""
+        devices.bound_threads(self._config.threads or devices.default_threads())
+        images = _stacked([pad(item.image, key.size) for item in items])
+        masks = _stacked([pad(item.mask, key.size) for item in items])
+        answer = model.forward(images, masks, key.params)
+        if answer.shape != images.shape or answer.dtype != np.uint8:
+            # numpy would broadcast a wrong answer into a wrong image without a word.
+            raise ModelError(
+                f"The model '{key.model}' answered with an array of the wrong kind.",
+                {"shape": str(answer.shape), "dtype": str(answer.dtype)},
+            )
+        return [
+            np.ascontiguousarray(image[: item.mask.shape[0], : item.mask.shape[1]])
+            for image, item in zip(answer, items, strict=True)
+        ]
+
+    def _explained(self, key: _Key, error: Exception) -> InpaintError:
+        trouble = devices.trouble_of(error)
+        height, width = key.size
+        if trouble == "out-of-memory":
+            devices.free_memory()
+            return OutOfMemoryError(
+                f"A tile of {width}x{height} px did not fit into memory; try a smaller one, "
+                "e.g. hd_strategy=Crop or a lower hd_strategy_resize_limit.",
+                {"model": key.model},
+            )
+        self._device_lost = self._device_lost or trouble == "device-lost"
+        logger.error("forward failed: model=%s size=%s", key.model, key.size, exc_info=error)
+        return ModelError(f"The model '{key.model}' failed on this picture.", {"model": key.model})
+
+    async def _load(self, name: str) -> InpaintModel:
+        began = time.perf_counter()
+        loop = asyncio.get_running_loop()
+        model = await loop.run_in_executor(self._loads, self._read_model, self._specs[name])
+        logger.info("loaded model=%s s=%.1f", name, time.perf_counter() - began)
+        self._telling = asyncio.create_task(self._tell())  # runs when this load counts as done
+        return model
+
+    def _read_model(self, spec: ModelSpec) -> InpaintModel:
+        weights = self._store.verified(spec)
+        precision = self._setup.precision if self._setup.precision in spec.precisions else "fp32"
+        options = LoadOptions(device=devices.resolve(self._setup.device), precision=precision)
+        return load_runner(spec).load(spec, weights, options)
+
+    def _cost(self, name: str) -> int:
+        return self._specs[name].memory_mb * MiB
+
+    def _max_items(self, key: _Key) -> int:
+        if not self._specs[key.model].batchable:
+            return 1
+        return self._config.max_batch_pixels // (key.size[0] * key.size[1])
+
+    async def _tell(self) -> None:
+        await self._report(
+            ReplicaReport(
+                self._name, self._setup.family, self._cache.loaded, self._cache.held_bytes
+            )
+        )
+
+
+def _stacked(arrays: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    """A batch; a batch of one is a view."""
+    return arrays[0][None] if len(arrays) == 1 else np.stack(arrays)

@@ -1,0 +1,24 @@
+"""The classes that Serve makes replicas of: plain ones, given their place in the cluster."""
+
+import logging
+
+from ray import serve
+from ray.serve.handle import DeploymentHandle
+
+from deployments.erase import EraseReplica, FamilySetup
+from inpaint.reports import ReplicaReport
+
+logger = logging.getLogger("ray.serve")
+
+
+class Erase(EraseReplica):
+    """A replica of a family of erase models."""
+
+    def __init__(self, setup: FamilySetup, registry: DeploymentHandle) -> None:
+        async def report(what: ReplicaReport) -> None:
+            try:
+                await registry.report.remote(what)
+            except Exception as error:  # noqa: BLE001  a lost Registry must not fail a replica
+                logger.warning("the registry does not answer: %s", type(error).__name__)
+
+        super().__init__(setup, serve.get_replica_context().replica_id.unique_id, report)
