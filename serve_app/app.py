@@ -1,0 +1,55 @@
+"""Builds the Serve application: the `import_path` of a Serve config. Wiring only."""
+
+from collections.abc import Callable
+from typing import Any, cast
+
+from ray import serve
+from ray.serve import Application, Deployment
+
+from deployments.erase import FamilySetup
+from deployments.registry import Registry
+from deployments.serving import Erase
+from deployments.weights import WeightsStore
+from inpaint.catalog import Catalog
+from inpaint.resources import configs_dir
+from inpaint.settings import AppArgs
+from inpaint.specs import Kind
+from serve_app.ingress import Ingress
+from serve_app.routing import Routes, assign
+
+REPLICAS: dict[Kind, Callable[..., Any]] = {Kind.ERASE: Erase}
+
+
+def _deployment(cls: Callable[..., Any], name: str, **options: Any) -> Deployment:
+    """`serve.deployment` with the type that it really returns."""
+    return cast(Deployment, serve.deployment(cls, name=name, **options))
+
+
+# No `from __future__ import annotations` here: Serve finds AppArgs by the annotation's class.
+def build_app(args: AppArgs) -> Application:
+    """One ingress, one registry, and one deployment for each family.
+
+    Replicas, CPU and GPU shares, autoscaling and queue limits come from `deployments:` of the
+    Serve config, under the families' names.
+    """
+    catalog = Catalog.from_dirs([configs_dir() / "models", *args.model_folders])
+    assigned = assign(catalog, args.families)
+    registry = _deployment(Registry, "Registry", ray_actor_options={"num_cpus": 0}).bind()
+    families = {
+        family.deployment: _deployment(REPLICAS[family.kind], family.deployment).bind(
+            FamilySetup(
+                family=family.deployment,
+                specs=assigned[family.deployment],
+                device=family.device,
+                precision=family.precision,
+                model_dir=args.model_dir,
+                model_folders=args.model_folders,
+                trust_unverified_weights=args.trust_unverified_weights,
+            ),
+            registry,
+        )
+        for family in args.families
+    }
+    store = WeightsStore(args.model_dir)
+    routes = Routes(catalog, assigned, args.default_models, store.state)
+    return _deployment(Ingress, "Ingress").bind(routes, registry, families)

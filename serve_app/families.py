@@ -1,0 +1,100 @@
+"""Calls to families through Serve handles, with Serve's errors turned into ours."""
+
+import asyncio
+from collections.abc import Awaitable
+from typing import Protocol
+
+from ray.exceptions import (
+    NodeDiedError,
+    ObjectLostError,
+    RayActorError,
+    RayError,
+    RayTaskError,
+    WorkerCrashedError,
+)
+from ray.exceptions import OutOfMemoryError as NodeOutOfMemoryError
+from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
+from ray.serve.handle import DeploymentHandle
+
+from inpaint.arrays import Image, Mask
+from inpaint.deadlines import Deadline
+from inpaint.errors import (
+    InpaintError,
+    ModelError,
+    OverloadedError,
+    ReplicaLostError,
+    UnavailableError,
+)
+from inpaint.params import Params
+from inpaint.protocols import Painted
+
+
+LOST = (RayActorError, NodeDiedError, NodeOutOfMemoryError, ObjectLostError, WorkerCrashedError)
+"""What Ray raises when the process or the node that ran a call is gone."""
+
+
+class Family(Protocol):
+    """Repaints tiles; in production a deployment, in tests a plain object."""
+
+    async def paint(
+        self, model: str, image: Image, mask: Mask, params: Params, deadline: Deadline
+    ) -> Painted:
+        """Repaint one tile; see EraseReplica.paint.
+
+        Raises:
+            ReplicaLostError: the replica died with the tile; sending it again is safe.
+            OverloadedError: the family's queue is full.
+            DeadlineError: no time is left; the remote call was cancelled.
+        """
+        ...
+
+
+class ServeFamily:
+    """A family behind a Serve handle."""
+
+    def __init__(self, name: str, handle: DeploymentHandle) -> None:
+        self._name = name
+        self._handle = handle
+
+    async def paint(
+        self, model: str, image: Image, mask: Mask, params: Params, deadline: Deadline
+    ) -> Painted:
+        """See Family.paint. Arrays above 100 kB travel by reference, through shared memory."""
+        response = self._handle.paint.remote(model, image, mask, params)
+        try:
+            async with asyncio.timeout(deadline.left_s):
+                return await _translated(self._name, response)
+        except TimeoutError as error:
+            response.cancel()  # a timeout alone leaves the remote call running
+            raise deadline.error() from error
+        except asyncio.CancelledError:
+            response.cancel()  # and so does a caller that gives up
+            raise
+
+
+async def _translated(family: str, response: Awaitable[Painted]) -> Painted:
+    try:
+        return await response
+    except InpaintError as error:
+        raise cause_of(error) from error
+    except BackPressureError as error:
+        retry_after_s = float(error.retry_after_s or OverloadedError.retry_after_s or 1)
+        raise OverloadedError(
+            f"All replicas of '{family}' are busy and the queue is full; try again shortly.",
+            {"retry_after_s": retry_after_s},
+        ) from error
+    except LOST as error:
+        raise ReplicaLostError(
+            f"A replica of '{family}' died while it ran this request.", {"family": family}
+        ) from error
+    except DeploymentUnavailableError as error:
+        raise UnavailableError(f"'{family}' cannot start at the moment.") from error
+    except RayError as error:
+        raise ModelError(f"'{family}' failed on this request.", {"family": family}) from error
+
+
+def cause_of(error: InpaintError) -> InpaintError:
+    """The error that a replica raised, without Ray's wrapper, whose text holds a traceback."""
+    if isinstance(error, RayTaskError) and isinstance(error.cause, InpaintError):
+        return error.cause
+    return error

@@ -1,0 +1,150 @@
+"""What the OpenAPI document says of each route that FastAPI cannot see for itself.
+
+Every example can be sent as it stands; a test does.
+"""
+
+import base64
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from inpaint import codecs
+from inpaint.codecs import Format, Metadata
+from serve_app.problems import MEDIA_TYPE
+from serve_app.requests import JSON, TIMEOUT_HEADER
+from serve_app.schemas import PARAMS, InpaintFields, JsonSchema
+
+Route = dict[str, Any]
+
+_PROBLEM: JsonSchema = {
+    "type": "object",
+    "properties": {
+        "type": {"type": "string", "example": "/problems/mask-mismatch"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string", "description": "What is wrong, and what would be right."},
+    },
+}
+_PICTURES = {
+    format_.media_type: {"schema": {"type": "string", "format": "binary"}} for format_ in Format
+}
+
+
+def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    meanings = {
+        400: "The body or a picture in it cannot be read.",
+        404: "No such model or request.",
+        406: "Accept names nothing that this route answers.",
+        409: "Cancelled through DELETE /requests/{id}.",
+        413: "The body or the picture is too large.",
+        415: "The body is neither JSON nor multipart.",
+        422: "A parameter or the mask does not fit.",
+        500: "A defect of the server.",
+        503: "Not now: busy, or the model's weights are missing. See Retry-After.",
+        504: "The time budget ran out.",
+    }
+    content = {MEDIA_TYPE: {"schema": _PROBLEM}}
+    return {status: {"description": meanings[status], "content": content} for status in statuses}
+
+
+@cache
+def _example_pictures() -> tuple[str, str]:
+    """A 32x24 px gradient with a dark square, and the mask of the square; PNG as base64."""
+    rows, columns = np.mgrid[0:24, 0:32].astype(np.uint8)
+    image = np.stack([rows * 8, columns * 6, 255 - columns * 4], axis=-1)
+    mask = np.zeros((24, 32), np.uint8)
+    mask[8:16, 12:20] = 255
+    image[mask > 0] = 0
+    files = (image, np.repeat(mask[..., None], 3, axis=-1))
+    encoded = [codecs.encode(file, None, Format.PNG, Metadata(), 100) for file in files]
+    return base64.b64encode(encoded[0]).decode(), base64.b64encode(encoded[1]).decode()
+
+
+def _fields() -> JsonSchema:
+    """Common fields and every kind's parameters, as one JSON schema's properties."""
+    properties: JsonSchema = {}
+    definitions: JsonSchema = {}
+    for model in (InpaintFields, *PARAMS.values()):
+        schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+        definitions |= schema.pop("$defs", {})
+        properties |= schema["properties"]
+    properties.pop("kind")
+    return {name: _inlined(entry, definitions) for name, entry in properties.items()}
+
+
+def _inlined(schema: Any, definitions: JsonSchema) -> Any:
+    """`schema` with references to enums replaced by what they refer to."""
+    if isinstance(schema, list):
+        return [_inlined(entry, definitions) for entry in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if "$ref" in schema:
+        rest = {key: value for key, value in schema.items() if key != "$ref"}
+        return definitions[schema["$ref"].rsplit("/", 1)[-1]] | rest
+    return {key: _inlined(value, definitions) for key, value in schema.items()}
+
+
+def _body(picture: JsonSchema) -> JsonSchema:
+    files = {
+        "image": picture | {"description": "The picture: PNG, JPEG, WebP, BMP, TIFF or GIF."},
+        "mask": picture | {"description": "Of the same size; white is repainted."},
+    }
+    return {"type": "object", "required": ["image", "mask"], "properties": files | _fields()}
+
+
+def _inpaint() -> Route:
+    image, mask = _example_pictures()
+    example = {"image": image, "mask": mask, "model": "cv2", "cv2_flag": "INPAINT_TELEA"}
+    base64_picture = {"type": "string", "format": "byte"}
+    return {
+        "responses": {
+            200: {
+                "description": "The picture; X-Model, X-Seed and Server-Timing tell how.",
+                "content": _PICTURES
+                | {JSON: {"schema": {"$ref": "#/components/schemas/InpaintAnswer"}}},
+            },
+            **_problems(400, 404, 406, 409, 413, 415, 422, 500, 503, 504),
+        },
+        "openapi_extra": {
+            "requestBody": {
+                "required": True,
+                "content": {
+                    "multipart/form-data": {
+                        "schema": _body({"type": "string", "format": "binary"})
+                    },
+                    JSON: {"schema": _body(base64_picture), "example": example},
+                },
+            },
+            "parameters": [
+                {
+                    "name": TIMEOUT_HEADER,
+                    "in": "header",
+                    "required": False,
+                    "schema": {"type": "number", "exclusiveMinimum": 0},
+                    "description": "The request's time budget in seconds, within the server's.",
+                }
+            ],
+        },
+    }
+
+
+INPAINT: Route = _inpaint()
+MODELS: Route = {"responses": _problems(500)}
+MODEL: Route = {
+    "responses": _problems(404, 503),
+    "openapi_extra": {
+        "parameters": [
+            {
+                "name": "name",
+                "in": "path",
+                "required": True,
+                "schema": {"type": "string"},
+                "example": "cv2",
+            }
+        ]
+    },
+}
+CANCEL: Route = {"responses": _problems(404)}
+HEALTHZ: Route = {}
+READYZ: Route = {"responses": {503: {"description": "A family cannot take requests."}}}

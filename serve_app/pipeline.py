@@ -1,0 +1,86 @@
+"""One request, top to bottom. Knows neither HTTP nor Serve; see docs/architecture.md."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from inpaint import codecs
+from inpaint.arrays import check_pair
+from inpaint.codecs import Limits
+from inpaint.jobs import Job, Order, Result, Timings, Upload
+from inpaint.masks import holes
+from inpaint.plans import plan
+from inpaint.protocols import Painted
+from inpaint.tiles import Cut, cut, paste
+from serve_app.pixel_threads import PixelThreads
+
+Paint = Callable[[Sequence[Cut]], Awaitable[Sequence[Painted]]]
+"""Runs the order's model on every tile; answers come in the tiles' order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """Where pixels are worked on, and how many may come."""
+
+    threads: PixelThreads
+    limits: Limits
+
+
+async def inpaint(
+    upload: Upload, order: Order, paint: Paint, bench: Bench, timings: Timings
+) -> Result:
+    """Decode, plan, repaint every tile at once, paste, encode."""
+    run = bench.threads.run
+    with timings.stage("decode"):
+        job = await _decode(upload, order, bench)
+    with timings.stage("plan"):
+        pieces = await run(_cut_tiles, job)
+    order.deadline.check()
+    if pieces:
+        with timings.stage("models"):
+            painted = await paint(pieces)
+        _count(timings, painted)
+        with timings.stage("paste"):
+            await run(_paste_all, job, pieces, painted)
+    with timings.stage("encode"):
+        data, format_ = await run(_encode, job, bool(pieces))
+    order.deadline.check()
+    height, width = job.mask.shape
+    return Result(data, format_, (height, width), order.spec.name, order.seed, len(pieces), timings)
+
+
+async def _decode(upload: Upload, order: Order, bench: Bench) -> Job:
+    """Picture and mask side by side; both of one size afterwards, or a MaskError."""
+    picture, mask = await asyncio.gather(
+        bench.threads.run(codecs.decode, upload.image, bench.limits),
+        bench.threads.run(codecs.decode_mask, upload.mask, bench.limits),
+    )
+    check_pair(picture.image, mask)
+    return Job(order, picture, mask, upload.image)
+
+
+def _cut_tiles(job: Job) -> list[Cut]:
+    size = job.picture.image.shape[:2]
+    made = plan((size[0], size[1]), holes(job.mask), job.order.spec.tiling, job.order.options)
+    return [cut(job.picture.image, job.mask, tile) for tile in made.tiles]
+
+
+def _paste_all(job: Job, pieces: Sequence[Cut], painted: Sequence[Painted]) -> None:
+    for piece, answer in zip(pieces, painted, strict=True):
+        paste(job.picture.image, job.mask, piece, answer.image)
+
+
+def _encode(job: Job, is_changed: bool) -> tuple[bytes, codecs.Format]:
+    """The answer's bytes; a picture with nothing to repaint comes back as it came."""
+    picture = job.picture
+    format_ = job.order.format or picture.format
+    if not is_changed and format_ == picture.format:
+        return bytes(job.source), format_
+    data = codecs.encode(picture.image, picture.alpha, format_, picture.metadata, job.order.quality)
+    return data, format_
+
+
+def _count(timings: Timings, painted: Sequence[Painted]) -> None:
+    """Add what the replicas measured: of the tiles side by side, the slowest counts."""
+    timings.add("queue", max(answer.queue_ms for answer in painted))
+    timings.add("forward", max(answer.forward_ms for answer in painted))

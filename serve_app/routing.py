@@ -1,0 +1,108 @@
+"""Which family serves which model, and who answers when a request names none."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from inpaint.catalog import Catalog, CatalogError
+from inpaint.errors import FamilyMissingError
+from inpaint.settings import FamilyArgs
+from inpaint.specs import ModelSpec
+from inpaint.states import ModelState
+
+
+def assign(catalog: Catalog, families: Sequence[FamilyArgs]) -> dict[str, tuple[ModelSpec, ...]]:
+    """The models of each family, by deployment name.
+
+    A model that one family names explicitly leaves the family that has it by default: this is
+    how an operator splits a hot checkpoint off.
+
+    Raises:
+        CatalogError: two families name the same model, or a family has none or one of another kind.
+        UnknownModelError: a family names a model that is not in the catalog.
+    """
+    named = [
+        spec.name
+        for family in families
+        if family.models is not None
+        for spec in catalog.select(family.deployment, family.models)
+    ]
+    twice = sorted({name for name in named if named.count(name) > 1})
+    if twice:
+        raise CatalogError(f"These models are named by two families: {', '.join(twice)}.")
+    return {family.deployment: _models_of(catalog, family, named) for family in families}
+
+
+def _models_of(catalog: Catalog, family: FamilyArgs, named: Sequence[str]) -> tuple[ModelSpec, ...]:
+    specs = catalog.select(family.deployment, family.models)
+    if family.models is None:
+        specs = tuple(spec for spec in specs if spec.name not in named)
+    if not specs:
+        raise CatalogError(f"The family '{family.deployment}' has no model.")
+    strangers = [spec.name for spec in specs if spec.kind is not family.kind]
+    if strangers:
+        raise CatalogError(
+            f"The family '{family.deployment}' is of kind '{family.kind}'; "
+            f"these models are not: {', '.join(strangers)}."
+        )
+    return specs
+
+
+class Routes:
+    """Model names to specs and families.
+
+    Args:
+        catalog: all models.
+        assigned: the models of each family, from `assign`.
+        defaults: names, in order of preference, of who answers a request without a model.
+        state: what this machine has of a model.
+    """
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        assigned: Mapping[str, Sequence[ModelSpec]],
+        defaults: Sequence[str],
+        state: Callable[[ModelSpec], ModelState],
+    ) -> None:
+        self._catalog = catalog
+        self._family_of = {
+            spec.name: family for family, specs in assigned.items() for spec in specs
+        }
+        self._defaults = [name for name in defaults if name in self._family_of]
+        self._state = state
+        if not self._defaults:
+            raise CatalogError(
+                f"None of the default models ({', '.join(defaults)}) is served by a family."
+            )
+
+    @property
+    def served(self) -> tuple[tuple[ModelSpec, str], ...]:
+        """Every model that can be asked for, with its family."""
+        specs = (spec for spec in self._catalog.models if spec.name in self._family_of)
+        return tuple((spec, self._family_of[spec.name]) for spec in specs)
+
+    def find(self, name: str | None) -> tuple[ModelSpec, str]:
+        """The model called `name`, or the default one, and its family.
+
+        Raises:
+            UnknownModelError: the catalog has no such model.
+            FamilyMissingError: it has, but no family of this server serves it.
+        """
+        spec = self._catalog.get(name or self.default())
+        family = self._family_of.get(spec.name)
+        if family is None:
+            raise FamilyMissingError(
+                f"No family of this server serves '{spec.name}': it belongs to '{spec.family}', "
+                "which the Serve config does not list."
+            )
+        return spec, family
+
+    def default(self) -> str:
+        """The first default model whose weights are here; the last one else."""
+        for name in self._defaults:
+            if self._state(self._catalog.get(name)) is ModelState.DOWNLOADED:
+                return name
+        return self._defaults[-1]
+
+    def state(self, spec: ModelSpec, holding: int) -> ModelState:
+        """What is known of a model that `holding` replicas have loaded."""
+        return ModelState.LOADED if holding else self._state(spec)
