@@ -27,6 +27,18 @@ def resolve(device: str) -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
+def cap_memory(device: str, share: float) -> None:
+    """Let this process take at most `share` (0 to 1) of the memory of a CUDA device.
+
+    Ray's GPU shares are scheduling figures and isolate nothing: without this, one replica's
+    growth is its neighbours' out-of-memory error.
+    """
+    if device.startswith("cuda") and 0 < share < 1:
+        import torch
+
+        torch.cuda.set_per_process_memory_fraction(share, device)
+
+
 def default_threads() -> int:
     """As many as the process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -43,6 +43,8 @@ class FamilySetup:
     model_dir: Path | None = None
     model_folders: tuple[Path, ...] = ()
     trust_unverified_weights: bool = False
+    gpu_share: float = 0.0
+    """What part of a GPU Ray gave this replica; 0 for none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +185,9 @@ class EraseReplica:
     def _read_model(self, spec: ModelSpec) -> InpaintModel:
         weights = self._store.verified(spec)
         precision = self._setup.precision if self._setup.precision in spec.precisions else "fp32"
-        options = LoadOptions(device=devices.resolve(self._setup.device), precision=precision)
+        device = devices.resolve(self._setup.device)
+        devices.cap_memory(device, self._setup.gpu_share)
+        options = LoadOptions(device=device, precision=precision)
         return load_runner(spec).load(spec, weights, options)
 
     def _cost(self, name: str) -> int:

@@ -1,7 +1,9 @@
 """The classes that Serve makes replicas of: plain ones, given their place in the cluster."""
 
 import logging
+from dataclasses import replace
 
+import ray
 from ray import serve
 from ray.serve.handle import DeploymentHandle
 
@@ -21,4 +23,6 @@ class Erase(EraseReplica):
             except Exception as error:  # noqa: BLE001  a lost Registry must not fail a replica
                 logger.warning("the registry does not answer: %s", type(error).__name__)
 
+        share = ray.get_runtime_context().get_assigned_resources().get("GPU", 0.0)
+        setup = replace(setup, gpu_share=share)
         super().__init__(setup, serve.get_replica_context().replica_id.unique_id, report)

@@ -48,7 +48,10 @@ async def _on_http_error(request: Request, error: Exception) -> JSONResponse:
 
 async def _on_unknown_error(request: Request, error: Exception) -> JSONResponse:
     """A defect of ours. The log has the traceback, the caller the request's id to quote."""
-    return problem(500, "internal", "The server failed on this request; it has been logged.")
+    detail = "The server failed on this request; the log has it under the request's id."
+    # Starlette answers this one outside of all layers, so the id is put in here.
+    headers = {"x-request-id": str(getattr(request.state, "request_id", ""))}
+    return problem(500, "internal", detail, headers)
 
 
 def install(app: FastAPI) -> None:

@@ -1,0 +1,46 @@
+"""A Serve application of the service's shape that does nothing: the floor under every request.
+
+One ingress that reads the whole body, one replica behind a handle that sends a tile-sized array
+back, and an answer of the size that a real one has.
+"""
+
+import numpy as np
+from fastapi import FastAPI, Request
+from fastapi.responses import Response
+from ray import serve
+from ray.serve.handle import DeploymentHandle
+
+from inpaint.arrays import Image, Mask
+
+
+class Echo:
+    """Sends a tile back."""
+
+    async def paint(self, image: Image, mask: Mask) -> Image:
+        """`image`, as it came."""
+        return image
+
+
+@serve.ingress()
+class NoopIngress:
+    """Reads, hops, answers."""
+
+    def __init__(self, echo: DeploymentHandle) -> None:
+        self._echo = echo
+
+    def __serve_build_asgi_app__(self) -> FastAPI:
+        """Called by Serve once the constructor has run."""
+        api = FastAPI()
+
+        @api.post("/")
+        async def noop(request: Request, height: int, width: int, answer: int) -> Response:
+            await request.body()
+            tile = np.zeros((height, width, 3), np.uint8)
+            await self._echo.paint.remote(tile, tile[..., 0].copy())
+            return Response(b"\0" * answer, media_type="application/octet-stream")
+
+        return api
+
+
+_SMALL = {"ray_actor_options": {"num_cpus": 0.1}}
+app = serve.deployment(NoopIngress, **_SMALL).bind(serve.deployment(Echo, **_SMALL).bind())

@@ -1,0 +1,132 @@
+"""One real Serve instance for the whole tier, on a free port, with every family of the tests."""
+
+import os
+import socket
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+import ray
+import yaml
+from ray import serve
+from ray.serve.context import _get_global_client
+from ray.serve.schema import ServeDeploySchema
+
+from inpaint.resources import default_serve_config
+from tests.local_service import OWN_MODELS
+from tests.standins import md5_of, write_lama_torchscript
+
+ROOT = Path(__file__).parents[2]
+START_LIMIT_S = 120
+
+
+def free_port():
+    """Serve shares ports in silence, so the default one may belong to somebody else."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def wait_for(what, limit_s=START_LIMIT_S):
+    """Poll until `what()` is true, and give its value."""
+    end = time.monotonic() + limit_s
+    while time.monotonic() < end:
+        value = what()
+        if value:
+            return value
+        time.sleep(0.2)
+    raise TimeoutError(what)
+
+
+def answers(url):
+    try:
+        return httpx.get(f"{url}/readyz", timeout=5).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def service_config(port, model_dir):
+    """The shipped config with the tests' own families beside Erase."""
+    document = yaml.safe_load(default_serve_config().read_text())
+    document["http_options"]["port"] = port
+    application = document["applications"][0]
+    application["args"].update(
+        model_dir=str(model_dir),
+        model_folders=[str(OWN_MODELS)],
+        families=[
+            {"deployment": "Erase", "kind": "erase", "device": "cpu"},
+            {"deployment": "Fragile", "kind": "erase", "device": "cpu"},
+            {"deployment": "Narrow", "kind": "erase", "device": "cpu"},
+        ],
+    )
+    entries = {entry["name"]: entry for entry in application["deployments"]}
+    shared = {"ray_actor_options": {"num_cpus": 0.1}, "graceful_shutdown_timeout_s": 281}
+    application["deployments"] += [
+        {"name": "Fragile", "num_replicas": 2, "max_queued_requests": 8, **shared},
+        {
+            "name": "Narrow",
+            "num_replicas": 1,
+            "max_ongoing_requests": 1,
+            "max_queued_requests": 1,
+            "backpressure_config": {"status_code": 503, "retry_after_s": 2},
+            **shared,
+        },
+    ]
+    entries["Ingress"]["autoscaling_config"] = None
+    entries["Ingress"]["num_replicas"] = 2  # what they share must work across them
+    del entries["Ingress"]["autoscaling_config"]
+    return document
+
+
+@pytest.fixture(scope="package")
+def scratch(tmp_path_factory):
+    """Where the tests' models remember across processes."""
+    return tmp_path_factory.mktemp("scratch")
+
+
+@pytest.fixture(scope="package")
+def model_dir(tmp_path_factory):
+    """IOPaint's layout with a stand-in big-lama.pt."""
+    folder = tmp_path_factory.mktemp("models")
+    checkpoints = folder / "torch/hub/checkpoints"
+    checkpoints.mkdir(parents=True)
+    write_lama_torchscript(checkpoints / "big-lama.pt")
+    return folder
+
+
+@pytest.fixture(scope="package")
+def url(model_dir, scratch):
+    """Address of the running service."""
+    environment = {
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_AUTH_MODE": "disabled",
+        "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "serve_app.proxy:layers",
+        "AWKWARD_MODELS_SCRATCH": str(scratch),
+        "AWKWARD_MODELS_SLOW_S": "1.5",
+        "LAMA_MODEL_MD5": md5_of(model_dir / "torch/hub/checkpoints/big-lama.pt"),
+        "PYTHONPATH": str(ROOT),
+    }
+    os.environ.update(environment)
+    port = free_port()
+    ray.init(
+        address="local",
+        num_cpus=4,
+        include_dashboard=False,
+        log_to_driver=False,
+        object_store_memory=300 * 2**20,
+    )
+    serve.start(http_options={"host": "127.0.0.1", "port": port, "request_timeout_s": 300})
+    document = service_config(port, model_dir)
+    _get_global_client().deploy_apps(ServeDeploySchema.model_validate(document))
+    address = f"http://127.0.0.1:{port}"
+    wait_for(lambda: answers(address))
+    yield address
+    serve.shutdown()
+    ray.shutdown()
+
+
+@pytest.fixture
+def client(url):
+    with httpx.Client(base_url=url, timeout=60) as client:
+        yield client

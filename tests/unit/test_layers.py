@@ -1,0 +1,97 @@
+"""The rules of docs/architecture.md about who imports whom and what may block."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+HEAVY = {"torch", "diffusers", "paddleocr"}
+MODULES = {
+    package: [
+        str(path.relative_to(ROOT).with_suffix("")).replace("/", ".").removesuffix(".__init__")
+        for path in sorted((ROOT / package).rglob("*.py"))
+    ]
+    for package in ("inpaint", "serve_app")
+}
+SERVE_CLASSES = ["deployments.serving", "deployments.registry", "deployments.weights"]
+DEPLOYMENTS_IN_APP = {"serve_app/app.py"}
+"""Besides the wiring, nothing of serve_app knows what runs on replicas."""
+
+
+def loaded_by(modules):
+    code = f"import {', '.join(modules)}, sys; print(*sys.modules, sep='\\n')"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    return {name.split(".")[0] for name in done.stdout.split()}
+
+
+def test_the_domain_needs_neither_ray_nor_http_nor_torch():
+    assert loaded_by(MODULES["inpaint"]).isdisjoint(HEAVY | {"ray", "fastapi", "starlette"})
+
+
+def test_the_edge_and_the_serve_classes_need_no_model_library():
+    assert loaded_by(MODULES["serve_app"] + SERVE_CLASSES).isdisjoint(HEAVY)
+
+
+def imports(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+
+
+def test_arrows_between_packages():
+    found = {
+        (str(path.relative_to(ROOT)), name.split(".")[0])
+        for package in ("inpaint", "serve_app", "deployments")
+        for path in (ROOT / package).rglob("*.py")
+        for name in imports(path)
+    }
+    wrong = {
+        (file, target)
+        for file, target in found
+        if (file.startswith("inpaint/") and target in {"serve_app", "deployments"})
+        or (file.startswith("deployments/") and target == "serve_app")
+        or (
+            file.startswith("serve_app/")
+            and target == "deployments"
+            and file not in DEPLOYMENTS_IN_APP
+        )
+    }
+    assert not wrong
+    assert len(found) > 100  # the walk has not gone blind
+
+
+BLOCKING = {"open", "sleep", "read_text", "read_bytes", "imdecode", "imencode", "decode_jpeg",
+            "encode_jpeg", "inpaint_image", "b64decode", "a2b_base64", "findContours"}  # fmt: skip
+
+
+def calls_of_async_functions():
+    for path in (ROOT / "serve_app").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.AsyncFunctionDef):
+                for call in ast.walk(node):
+                    if isinstance(call, ast.Call):
+                        name = getattr(call.func, "attr", getattr(call.func, "id", ""))
+                        is_awaited_sleep = ast.unparse(call.func) == "asyncio.sleep"
+                        yield path.name, node.name, "" if is_awaited_sleep else name
+
+
+def test_async_functions_of_the_edge_touch_neither_pixels_nor_files():
+    calls = list(calls_of_async_functions())
+    assert not [call for call in calls if call[2] in BLOCKING]
+    assert len(calls) > 40
+
+
+@pytest.mark.parametrize("package", ["inpaint", "serve_app", "deployments", "benchmarks"])
+def test_files_stay_short(package):
+    lengths = {
+        str(path.relative_to(ROOT)): len(path.read_text().splitlines())
+        for path in (ROOT / package).rglob("*.py")
+    }
+    assert not {file: length for file, length in lengths.items() if length > 400}
