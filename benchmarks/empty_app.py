@@ -1,6 +1,9 @@
 """The smallest Serve application: what Ray itself costs."""
 
+from typing import cast
+
 from ray import serve
+from ray.serve import Deployment
 
 
 class Empty:
@@ -11,4 +14,4 @@ class Empty:
         return "ok"
 
 
-app = serve.deployment(Empty).bind()
+app = cast(Deployment, serve.deployment(Empty)).bind()

@@ -20,6 +20,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import httpx
+import numpy as np
 import yaml
 
 from benchmarks import pictures
@@ -69,12 +70,13 @@ def bare(case: Case) -> bytes:
     """The same work without a server."""
     picture = codecs.decode(case.image, LIMITS)
     mask = codecs.decode_mask(case.mask, LIMITS)
+    image = np.require(picture.image, requirements="W")
     size = (mask.shape[0], mask.shape[1])
     for tile in plan(size, holes(mask), StrategyTiling(), StrategyOptions()).tiles:
-        piece = cut(picture.image, mask, tile)
+        piece = cut(image, mask, tile)
         painted = OpenCV().forward(piece.pixels[None], piece.holes[None], EraseParams())
-        paste(picture.image, mask, piece, painted[0])
-    return codecs.encode(picture.image, picture.alpha, picture.format, picture.metadata, 95)
+        paste(image, mask, piece, painted[0])
+    return codecs.encode(image, picture.alpha, picture.format, picture.metadata, 95)
 
 
 def make_cases() -> list[Case]:
@@ -118,7 +120,9 @@ def ask_noop(client: httpx.Client, case: Case) -> None:
 
 def measure(client: httpx.Client, case: Case, runs: int) -> Row:
     """Alternate ours, bare and no-op; then eight clients at once."""
-    ours, bares, noops = [], [], []
+    ours: list[float] = []
+    bares: list[float] = []
+    noops: list[float] = []
     stages: list[dict[str, float]] = []
     for run in range(runs + 2):
         times = (
@@ -165,9 +169,11 @@ def main() -> None:
         {"name": "noop", "route_prefix": "/noop", "import_path": "benchmarks.noop_app:app"}
     )
     cases = make_cases()
-    with serve_run(document, "/readyz") as server:
-        with httpx.Client(base_url=server.url, timeout=120) as client:
-            rows = [measure(client, case, options.runs) for case in cases]
+    with (
+        serve_run(document, "/readyz") as server,
+        httpx.Client(base_url=server.url, timeout=120) as client,
+    ):
+        rows = [measure(client, case, options.runs) for case in cases]
     report(rows)
     if options.json:
         machine = {"cpu": platform.processor(), "cores": os.cpu_count()}

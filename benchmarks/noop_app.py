@@ -4,10 +4,13 @@ One ingress that reads the whole body, one replica behind a handle that sends a 
 back, and an answer of the size that a real one has.
 """
 
+from typing import Any, cast
+
 import numpy as np
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
 from ray import serve
+from ray.serve import Deployment
 from ray.serve.handle import DeploymentHandle
 
 from inpaint.arrays import Image, Mask
@@ -25,7 +28,7 @@ class Echo:
 class NoopIngress:
     """Reads, hops, answers."""
 
-    def __init__(self, echo: DeploymentHandle) -> None:
+    def __init__(self, echo: DeploymentHandle[Any]) -> None:
         self._echo = echo
 
     def __serve_build_asgi_app__(self) -> FastAPI:
@@ -42,5 +45,9 @@ class NoopIngress:
         return api
 
 
-_SMALL = {"ray_actor_options": {"num_cpus": 0.1}}
-app = serve.deployment(NoopIngress, **_SMALL).bind(serve.deployment(Echo, **_SMALL).bind())
+def _small(cls: type) -> Deployment:
+    """A deployment that takes little of the CPU share."""
+    return cast(Deployment, serve.deployment(cls, ray_actor_options={"num_cpus": 0.1}))
+
+
+app = _small(NoopIngress).bind(_small(Echo).bind())

@@ -88,7 +88,7 @@ def _edge(size: Size) -> Mask:
 def _odd(size: Size) -> Mask:
     mask = np.zeros(size, np.uint8)
     centre = (size[1] // 2, size[0] // 2)
-    cv2.ellipse(mask, centre, (31, 17), 30, 0, 360, 255, -1)
+    cv2.ellipse(mask, centre, (31, 17), 30, 0, 360, (255,), -1)
     return mask
 
 

@@ -16,7 +16,7 @@ def photo(size: Size) -> Image:
     height, width = size
     image = cv2.resize(data.coffee(), (width, height), interpolation=cv2.INTER_CUBIC)
     grain = np.random.default_rng(0).normal(0, 3, (height, width, 1))
-    return np.clip(image + grain, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(image + grain, 0, 255), np.uint8)
 
 
 def one_hole(size: Size, side_px: int = 60) -> Mask:

@@ -1,6 +1,6 @@
 """Start to first answer and idle memory, beside an empty Serve application on the same machine.
 
-    python -m benchmarks.startup [--runs 3]
+python -m benchmarks.startup [--runs 3]
 """
 
 import argparse

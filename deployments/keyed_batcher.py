@@ -80,13 +80,15 @@ class KeyedBatcher(Generic[Key, Item, Result]):
     async def _answer(self, key: Key, batch: list[_Waiting[Item, Result]]) -> None:
         try:
             results = await self._run(key, [waiting.item for waiting in batch])
+            answered = list(zip(batch, results, strict=True))
         except Exception as error:  # noqa: BLE001  handed to the callers, whatever it is
             if len(batch) > 1:
                 for waiting in batch:
-                    await self._answer(key, [waiting])
+                    if not waiting.future.done():
+                        await self._answer(key, [waiting])
             elif not batch[0].future.done():
                 batch[0].future.set_exception(error)
             return
-        for waiting, result in zip(batch, results, strict=True):
+        for waiting, result in answered:
             if not waiting.future.done():
                 waiting.future.set_result(result)

@@ -5,6 +5,7 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Generic, TypeVar
 
 Model = TypeVar("Model")
@@ -31,8 +32,9 @@ class ModelCache(Generic[Model]):
         cost: bytes that the model will hold.
         budget: bytes that all loaded models may hold together; can be changed at any time.
         on_evict: called after models were dropped, to give their memory back.
-        patience_s: how long the first in line lets callers of loaded models pass; longer means
-            fewer swaps under alternating load, shorter means a fairer share.
+        patience_s: how long the first in line lets callers of loaded models pass, counted from
+            the end of its predecessor's load; longer means fewer swaps under alternating load,
+            shorter means a fairer share.
     """
 
     def __init__(
@@ -50,6 +52,8 @@ class ModelCache(Generic[Model]):
         self._changed = asyncio.Condition()
         self._queue: dict[object, float] = {}  # who waits for room since when, first come first
         self._patience_s = patience_s
+        self._turn_began = 0.0  # when the load of the last first in line ended
+        self._waking: asyncio.Task[None] | None = None
         self.budget = budget
 
     @property
@@ -95,11 +99,12 @@ class ModelCache(Generic[Model]):
                 while not self._may_enter(name, ticket):
                     self._queue.setdefault(ticket, began)
                     await self._changed.wait()
+                is_turn = next(iter(self._queue), None) is ticket
             finally:
                 if self._queue.pop(ticket, None) is not None:
                     self._changed.notify_all()
             if name not in self._entries:
-                self._entries[name] = self._start_loading(name)
+                self._entries[name] = self._start_loading(name, is_turn)
             entry = self._entries[name]
             entry.leases += 1
             self._entries.move_to_end(name)
@@ -112,11 +117,13 @@ class ModelCache(Generic[Model]):
         return name in self._entries or self._make_room(self._cost(name))
 
     def _has_waited(self, ticket: object) -> bool:
-        return asyncio.get_running_loop().time() - self._queue[ticket] > self._patience_s
+        # What a turn has loaded serves for a while, even if loading it took longer than that.
+        since = max(self._queue[ticket], self._turn_began)
+        return asyncio.get_running_loop().time() - since > self._patience_s
 
-    def _start_loading(self, name: str) -> _Entry[Model]:
+    def _start_loading(self, name: str, is_turn: bool) -> _Entry[Model]:
         loading = asyncio.create_task(self._loaded(name), name=f"load-{name}")
-        loading.add_done_callback(_retrieve_exception)
+        loading.add_done_callback(partial(self._end_load, is_turn))
         return _Entry(self._cost(name), loading)
 
     async def _loaded(self, name: str) -> Model:
@@ -126,8 +133,20 @@ class ModelCache(Generic[Model]):
             del self._entries[name]  # the next caller tries again
             raise
 
+    def _end_load(self, is_turn: bool, loading: "asyncio.Task[Model]") -> None:
+        """Its callers may all have given up: mark a failure as seen, offer the room to others."""
+        if loading.cancelled():
+            return
+        loading.exception()
+        if is_turn:
+            self._turn_began = asyncio.get_running_loop().time()
+        self._waking = asyncio.create_task(self._wake_waiting())
+
     async def _release(self, entry: _Entry[Model]) -> None:
         entry.leases -= 1
+        await self._wake_waiting()
+
+    async def _wake_waiting(self) -> None:
         async with self._changed:
             self._changed.notify_all()
 
@@ -155,9 +174,3 @@ class ModelCache(Generic[Model]):
 
 def _is_idle(entry: _Entry[Model]) -> bool:
     return entry.leases == 0 and entry.loading.done()
-
-
-def _retrieve_exception(loading: "asyncio.Task[Model]") -> None:
-    """Mark a failed load as seen: its callers may all have given up."""
-    if not loading.cancelled():
-        loading.exception()

@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import replace
+from typing import Any
 
 import ray
 from ray import serve
@@ -16,7 +17,7 @@ logger = logging.getLogger("ray.serve")
 class Erase(EraseReplica):
     """A replica of a family of erase models."""
 
-    def __init__(self, setup: FamilySetup, registry: DeploymentHandle) -> None:
+    def __init__(self, setup: FamilySetup, registry: DeploymentHandle[Any]) -> None:
         async def report(what: ReplicaReport) -> None:
             try:
                 await registry.report.remote(what)

@@ -60,5 +60,5 @@ class Catalog:
 def _read(path: Path) -> ModelSpec:
     try:
         return ModelSpec.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (ValidationError, yaml.YAMLError) as error:
+    except (ValidationError, yaml.YAMLError, UnicodeDecodeError) as error:
         raise CatalogError(f"{path}: {error}") from error

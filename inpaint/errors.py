@@ -135,14 +135,14 @@ class UnavailableError(InpaintError):
     """Not now: the same request can succeed later."""
 
     status, code = 503, "unavailable"
-    retry_after_s = 5.0
+    retry_after_s: float | None = 5.0
 
 
 class OverloadedError(UnavailableError):
     """The family's queue is full."""
 
     code = "overloaded"
-    retry_after_s = 1.0
+    retry_after_s: float | None = 1.0
 
 
 class OutOfMemoryError(UnavailableError):

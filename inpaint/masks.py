@@ -22,7 +22,7 @@ _NEIGHBOURS_BEFORE = np.array([[1, 1, 1], [1, 0, 0], [0, 0, 0]], np.uint8)
 
 def binarize(grey: NDArray[np.uint8]) -> Mask:
     """(H, W) uint8 with 255 where `grey` is above THRESHOLD and 0 elsewhere, as a new array."""
-    return cv2.threshold(grey, THRESHOLD, 255, cv2.THRESH_BINARY)[1]
+    return np.asarray(cv2.threshold(grey, THRESHOLD, 255, cv2.THRESH_BINARY)[1], np.uint8)
 
 
 def bounds(mask: Mask) -> Box | None:
@@ -73,5 +73,5 @@ def from_polygons(polygons: Sequence[NDArray[np.floating]], size: Size) -> Mask:
     mask = np.zeros(size, np.uint8)
     corners = [np.rint(polygon).astype(np.int32) for polygon in polygons]
     for polygon in corners:  # one by one: a single call would cancel where two overlap
-        cv2.fillPoly(mask, [polygon], 255)
+        cv2.fillPoly(mask, [polygon], (255,))
     return mask

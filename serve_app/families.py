@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable
-from typing import Protocol
+from typing import Any, Protocol
 
 from ray.exceptions import (
     NodeDiedError,
@@ -28,7 +28,6 @@ from inpaint.errors import (
 from inpaint.params import Params
 from inpaint.protocols import Painted
 
-
 LOST = (RayActorError, NodeDiedError, NodeOutOfMemoryError, ObjectLostError, WorkerCrashedError)
 """What Ray raises when the process or the node that ran a call is gone."""
 
@@ -52,7 +51,7 @@ class Family(Protocol):
 class ServeFamily:
     """A family behind a Serve handle."""
 
-    def __init__(self, name: str, handle: DeploymentHandle) -> None:
+    def __init__(self, name: str, handle: DeploymentHandle[Any]) -> None:
         self._name = name
         self._handle = handle
 

@@ -25,7 +25,10 @@ class Ingress:
     """Builds its FastAPI application on the replica, around a gateway of its own."""
 
     def __init__(
-        self, routes: Routes, registry: DeploymentHandle, families: dict[str, DeploymentHandle]
+        self,
+        routes: Routes,
+        registry: DeploymentHandle[Any],
+        families: dict[str, DeploymentHandle[Any]],
     ) -> None:
         context = serve.get_replica_context()
         self._app_name, self._deployment = context.app_name, context.deployment

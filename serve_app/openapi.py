@@ -11,6 +11,7 @@ import numpy as np
 
 from inpaint import codecs
 from inpaint.codecs import Format, Metadata
+from inpaint.specs import Spec
 from serve_app.problems import MEDIA_TYPE
 from serve_app.requests import JSON, TIMEOUT_HEADER
 from serve_app.schemas import PARAMS, InpaintFields, JsonSchema
@@ -65,7 +66,8 @@ def _fields() -> JsonSchema:
     """Common fields and every kind's parameters, as one JSON schema's properties."""
     properties: JsonSchema = {}
     definitions: JsonSchema = {}
-    for model in (InpaintFields, *PARAMS.values()):
+    models: tuple[type[Spec], ...] = (InpaintFields, *PARAMS.values())
+    for model in models:
         schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
         definitions |= schema.pop("$defs", {})
         properties |= schema["properties"]

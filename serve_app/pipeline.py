@@ -4,8 +4,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from inpaint import codecs
-from inpaint.arrays import check_pair
+from inpaint.arrays import Image, check_pair
 from inpaint.codecs import Limits
 from inpaint.jobs import Job, Order, Result, Timings, Upload
 from inpaint.masks import holes
@@ -36,14 +38,9 @@ async def inpaint(
     with timings.stage("plan"):
         pieces = await run(_cut_tiles, job)
     order.deadline.check()
-    if pieces:
-        with timings.stage("models"):
-            painted = await paint(pieces)
-        _count(timings, painted)
-        with timings.stage("paste"):
-            await run(_paste_all, job, pieces, painted)
+    image = await _repainted(job, pieces, paint, bench, timings) if pieces else None
     with timings.stage("encode"):
-        data, format_ = await run(_encode, job, bool(pieces))
+        data, format_ = await run(_encode, job, image)
     order.deadline.check()
     height, width = job.mask.shape
     return Result(data, format_, (height, width), order.spec.name, order.seed, len(pieces), timings)
@@ -59,24 +56,38 @@ async def _decode(upload: Upload, order: Order, bench: Bench) -> Job:
     return Job(order, picture, mask, upload.image)
 
 
+async def _repainted(
+    job: Job, pieces: Sequence[Cut], paint: Paint, bench: Bench, timings: Timings
+) -> Image:
+    with timings.stage("models"):
+        painted = await paint(pieces)
+    _count(timings, painted)
+    with timings.stage("paste"):
+        return await bench.threads.run(_paste_all, job, pieces, painted)
+
+
 def _cut_tiles(job: Job) -> list[Cut]:
     size = job.picture.image.shape[:2]
     made = plan((size[0], size[1]), holes(job.mask), job.order.spec.tiling, job.order.options)
     return [cut(job.picture.image, job.mask, tile) for tile in made.tiles]
 
 
-def _paste_all(job: Job, pieces: Sequence[Cut], painted: Sequence[Painted]) -> None:
+def _paste_all(job: Job, pieces: Sequence[Cut], painted: Sequence[Painted]) -> Image:
+    """The finished image: written into the decoded one where that can be, for speed."""
+    image = np.require(job.picture.image, requirements="W")  # a copy only if it is read-only
     for piece, answer in zip(pieces, painted, strict=True):
-        paste(job.picture.image, job.mask, piece, answer.image)
+        paste(image, job.mask, piece, answer.image)
+    return image
 
 
-def _encode(job: Job, is_changed: bool) -> tuple[bytes, codecs.Format]:
-    """The answer's bytes; a picture with nothing to repaint comes back as it came."""
-    picture = job.picture
-    format_ = job.order.format or picture.format
-    if not is_changed and format_ == picture.format:
+def _encode(job: Job, image: Image | None) -> tuple[bytes, codecs.Format]:
+    """The answer's bytes; with nothing repainted, a picture comes back as it came."""
+    picture, order = job.picture, job.order
+    format_ = order.format or picture.format
+    if image is None and format_ == picture.format:
         return bytes(job.source), format_
-    data = codecs.encode(picture.image, picture.alpha, format_, picture.metadata, job.order.quality)
+    finished = picture.image if image is None else image
+    data = codecs.encode(finished, picture.alpha, format_, picture.metadata, order.quality)
     return data, format_
 
 

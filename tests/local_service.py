@@ -14,6 +14,7 @@ from inpaint.deadlines import Deadline
 from inpaint.protocols import Painted
 from inpaint.resources import configs_dir
 from inpaint.settings import FamilyArgs
+from inpaint.specs import Kind
 from serve_app.api import create_api
 from serve_app.gateway import Gateway
 from serve_app.routing import Routes, assign
@@ -43,7 +44,7 @@ class LocalService:
 
     def __init__(self, model_dir: Path, families: tuple[str, ...] = ("Erase",)) -> None:
         catalog = Catalog.from_dirs([configs_dir() / "models", OWN_MODELS])
-        args = [FamilyArgs(deployment=name, kind="erase") for name in families]
+        args = [FamilyArgs(deployment=name, kind=Kind.ERASE) for name in families]
         assigned = assign(catalog, args)
         self.registry = Registry()
         self.statuses: Mapping[str, str] = dict.fromkeys(families, "HEALTHY")

@@ -198,13 +198,15 @@ async def test_too_many_pixels_are_413_before_decoding(service, hole):
     import zlib
 
     def chunk(kind, data):
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(
-            ">I", zlib.crc32(kind + data)
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
         )
 
     header = struct.pack(">IIBBBBB", 40_000, 40_000, 8, 2, 0, 0, 0)
     rows = zlib.compress(b"\0" * 1_000_000)
-    bomb = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+    bomb = (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+    )
     async with service.client() as client:
         answer = await client.post("/inpaint", files={"image": bomb, "mask": png(hole)})
     assert "40000x40000" in problem(answer, 413, "image-too-large")

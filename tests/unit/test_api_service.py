@@ -22,11 +22,11 @@ class Stuck:
     """A family that answers when it is told to, and notes who gave up."""
 
     def __init__(self):
-        self.started = asyncio.Event()
+        self.started, self.both_started = asyncio.Event(), asyncio.Event()
         self.cancelled = 0
 
     async def paint(self, model, image, mask, params, deadline) -> Painted:
-        self.started.set()
+        (self.both_started if self.started.is_set() else self.started).set()
         try:
             async with asyncio.timeout(deadline.left_s):
                 await asyncio.Event().wait()
@@ -115,9 +115,7 @@ async def test_cancelling_by_id_ends_the_request_and_the_remote_call(service, st
 
 async def test_a_client_that_hangs_up_frees_the_family(service, stuck, photo, hole):
     async with service.client() as client:
-        running = asyncio.create_task(
-            client.post("/inpaint", **form(photo, hole, model="cv2"))
-        )
+        running = asyncio.create_task(client.post("/inpaint", **form(photo, hole, model="cv2")))
         await stuck.started.wait()
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -207,8 +205,7 @@ async def test_two_requests_with_one_id_are_both_cancelled(service, stuck, photo
     async with service.client(headers={"x-request-id": "same"}) as client:
         body = {"files": {"image": png(photo), "mask": png(hole)}, "data": {"model": "cv2"}}
         first, second = (asyncio.create_task(client.post("/inpaint", **body)) for _ in range(2))
-        while sum(map(len, service.gateway._running._tasks.values())) < 2:
-            await asyncio.sleep(0.01)
+        await stuck.both_started.wait()
         await client.delete("/requests/same")
         answers: list[httpx.Response] = await asyncio.gather(first, second)
     assert [answer.status_code for answer in answers] == [409, 409]

@@ -27,14 +27,15 @@ def test_every_problem_is_documented_with_its_status():
 
 
 def test_every_setting_is_documented():
-    documented = {name for row in rows("configuration.md") for name in re.findall(r"`(\w+)`", row[0])}
+    documented = {
+        name for row in rows("configuration.md") for name in re.findall(r"`(\w+)`", row[0])
+    }
     settings = {
         name
         for model in (AppArgs, FamilyArgs, EraseConfig, IngressConfig)
         for name in model.model_fields
     } - {"families"}
     assert settings <= documented
-
 
 
 def test_changelog_starts_with_the_packages_version():

@@ -17,9 +17,9 @@ def binary_masks(draw):
     """Mostly empty, so that there are several holes, of up to 40 by 40 pixels."""
     shape = draw(st.tuples(st.integers(1, 40), st.integers(1, 40)))
     rng = np.random.default_rng(draw(st.integers(0, 10_000)))
-    return np.where(rng.random(shape) < draw(st.sampled_from([0, 0.02, 0.1, 0.5, 1])), 255, 0).astype(
-        np.uint8
-    )
+    return np.where(
+        rng.random(shape) < draw(st.sampled_from([0, 0.02, 0.1, 0.5, 1])), 255, 0
+    ).astype(np.uint8)
 
 
 def contour_boxes(mask):

@@ -1,0 +1,19 @@
+"""Pictures and masks from bytes, and pictures to bytes. docs/pictures.md says what is kept."""
+
+from inpaint.codecs.decoding import decode, decode_mask
+from inpaint.codecs.encoding import can_hold_alpha, encode
+from inpaint.codecs.headers import read_header
+from inpaint.codecs.picture import Format, Header, Limits, Metadata, Picture
+
+__all__ = [
+    "Format",
+    "Header",
+    "Limits",
+    "Metadata",
+    "Picture",
+    "can_hold_alpha",
+    "decode",
+    "decode_mask",
+    "encode",
+    "read_header",
+]

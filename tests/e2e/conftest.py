@@ -1,0 +1,16 @@
+"""`serve run serve_config.yaml` as a process, as an operator starts it."""
+
+import pytest
+import yaml
+
+from benchmarks.servers import serve_run
+from inpaint.resources import default_serve_config
+
+
+@pytest.fixture(scope="package")
+def server(tmp_path_factory):
+    """The shipped config, on a free port, with an empty model directory."""
+    document = yaml.safe_load(default_serve_config().read_text())
+    empty = {"XDG_CACHE_HOME": str(tmp_path_factory.mktemp("cache")), "RAY_AUTH_MODE": "disabled"}
+    with serve_run(document, "/readyz", empty) as running:
+        yield running
