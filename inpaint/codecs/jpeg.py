@@ -35,8 +35,8 @@ SAMPLING_FACTORS = {
     "411": cv2.IMWRITE_JPEG_SAMPLING_FACTOR_411,
 }
 FULL_CHROMA_QUALITY = 90
-"""From here up a picture that was no JPEG keeps its full colour resolution. Below, the quantiser
-does more harm than the subsampling, which saves a third of the bytes and half of the time."""
+"""From here up a picture that was no JPEG keeps its full colour resolution. On a noisy photograph
+"420" saves a third of the bytes; at quality 75 that costs 0.4 dB, at 98 it costs 5 dB."""
 
 
 @dataclass(slots=True)
@@ -181,10 +181,10 @@ def write(image: Image, alpha: Alpha | None, metadata: Metadata, quality: int) -
 def _over_white(image: Image, alpha: Alpha) -> Image:
     if alpha.min() == 255:
         return image
-    # 16 bits suffice: image*a + 255*(255-a) is at most 255*255.
-    opacity = alpha[..., None].astype(np.uint16)
-    mixed = image * opacity + 255 * (255 - opacity)
-    return ((mixed + 127) // 255).astype(np.uint8)
+    opacity = cv2.cvtColor(alpha, cv2.COLOR_GRAY2BGR)
+    # White's share is a whole number, so only the picture's share is rounded.
+    seen = cv2.multiply(image, opacity, scale=1 / 255)
+    return np.asarray(cv2.add(seen, cv2.bitwise_not(opacity)), np.uint8)
 
 
 def _jfif_head(head: bytes, metadata: Metadata) -> bytes:

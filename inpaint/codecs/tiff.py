@@ -23,8 +23,13 @@ PIXEL_TAGS = frozenset({
     *(347, *range(512, 522), 529, 530, 531, 532),
 })  # fmt: skip
 """What it takes to find and decode the samples; all other tags are kept from Pillow."""
-TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
-BIG_TYPE_BYTES = {16: 8, 17: 8, 18: 8}
+SINGLE_TAGS = frozenset({
+    *(254, WIDTH, HEIGHT, COMPRESSION, PHOTOMETRIC, 266, SAMPLES, 278, 284, 292, 293),
+    *(PREDICTOR, TILE_WIDTH, TILE_HEIGHT, 332, 512, 513, 514, 515, 531),
+})  # fmt: skip
+"""Those of exactly one value; Pillow warns of more."""
+TYPE_BYTES = dict.fromkeys((1, 2, 6, 7), 1) | dict.fromkeys((3, 8), 2)
+TYPE_BYTES |= dict.fromkeys((4, 9, 11, 13), 4) | dict.fromkeys((5, 10, 12, 16, 17, 18), 8)
 NUMBER_CODES = {1: "B", 3: "H", 4: "I", 16: "Q"}
 MODES = {0: "L", 1: "L", 2: "RGB", 3: "P", 5: "CMYK", 6: "YCbCr", 8: "LAB", 9: "LAB"}
 COMPRESSIONS = {
@@ -95,13 +100,14 @@ class _Directory:
             self._add(at, bytes(view[at : at + size]))
 
     def _add(self, at: int, raw: bytes) -> None:
-        """Keep the first field of a tag, if its values lie inside the file."""
+        """Keep the first field of a tag, if its values lie inside the file and are not too many."""
         tag, kind, count = self.layout.entry.unpack_from(raw)
-        size = (TYPE_BYTES | BIG_TYPE_BYTES).get(kind, 1) * count
+        size = TYPE_BYTES.get(kind, 1) * count
         value_at = at + self.layout.entry.size
         if size > self.layout.inline_bytes:
             (value_at,) = struct.unpack_from(self.layout.offset, self._view, value_at)
-        if value_at + size <= len(self._view):
+        is_sound = value_at + size <= len(self._view) and (count == 1 or tag not in SINGLE_TAGS)
+        if is_sound:
             self.entries.setdefault(tag, _Entry(kind, count, value_at, raw))
 
     def number(self, tag: int, default: int) -> int:

@@ -5,7 +5,7 @@ import io
 import httpx
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 from skimage import data
 from sklearn.datasets import load_sample_image
 
@@ -47,7 +47,7 @@ def test_a_turned_jpeg_comes_back_upright_with_its_profile(server):
     exif[0x0112] = 6  # the camera lay on its side
     exif[0x010F] = "A camera"
     buffer = io.BytesIO()
-    profile = b"\0" * 128 + b"a profile"
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     Image.fromarray(image).save(buffer, "JPEG", quality=95, exif=exif, icc_profile=profile)
     mask = middle_hole(np.rot90(image, -1))
     answer = httpx.post(
