@@ -31,17 +31,17 @@ bench: $(VENV)/.test
 
 # What is installed is recorded by one file for each purpose, so that nothing is installed twice.
 $(VENV)/.run: pyproject.toml constraints.txt | $(BIN)/python
-	$(PIP) -e '.[erase]'
+	$(PIP) -e '.[erase,ocr]'
 	@$(BIN)/python -c 'import cv2' || { \
 	  echo "OpenCV needs two system libraries: apt-get install -y libgl1 libglib2.0-0" >&2; exit 1; }
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.run
-	$(PIP) -e '.[erase,test]'
+	$(PIP) -e '.[erase,ocr,test]'
 	@touch $@
 
 $(VENV)/.check: $(VENV)/.run
-	$(PIP) -e '.[erase,test,dev]'
+	$(PIP) -e '.[erase,ocr,test,dev]'
 	@touch $@
 
 $(BIN)/python:

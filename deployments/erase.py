@@ -2,9 +2,9 @@
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,12 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deployments import devices
+from deployments.device_thread import Blame, DeviceThread
 from deployments.keyed_batcher import KeyedBatcher
 from deployments.model_cache import ModelCache
 from deployments.runners import allow_folders, load_runner
 from deployments.weights import WeightsStore
 from inpaint.arrays import Image, Mask, Size, check_pair
-from inpaint.errors import InpaintError, ModelError, OutOfMemoryError
+from inpaint.errors import ModelError, OutOfMemoryError
 from inpaint.params import Params
 from inpaint.protocols import InpaintModel, LoadOptions, Painted, Precision
 from inpaint.reports import ReplicaReport
@@ -80,14 +81,12 @@ class EraseReplica:
         self._specs = {spec.name: spec for spec in setup.specs}
         self._store = WeightsStore(setup.model_dir, trust_unverified=setup.trust_unverified_weights)
         self._config = EraseConfig()
-        self._compute = ThreadPoolExecutor(1, thread_name_prefix="forward")
-        self._loads = ThreadPoolExecutor(1, thread_name_prefix="load")
+        self._forwards = DeviceThread("forward")
+        self._loads = DeviceThread("load")
         self._cache = ModelCache[InpaintModel](
             self._load, self._cost, self._config.max_loaded_mb * MiB, devices.free_memory
         )
         self._batcher = KeyedBatcher[_Key, _Item, Painted](self._run, self._max_items)
-        self._forward_began: float | None = None
-        self._device_lost = False
         self._telling: asyncio.Task[None] | None = None
 
     def reconfigure(self, config: dict[str, Any]) -> None:
@@ -97,11 +96,8 @@ class EraseReplica:
 
     async def check_health(self) -> None:
         """Raise when only a restart can help: the device is lost, or a forward never ends."""
-        if self._device_lost:
-            raise RuntimeError("The device reported an error that outlives the request.")
-        began = self._forward_began
-        if began is not None and time.monotonic() - began > self._config.hang_after_s:
-            raise RuntimeError(f"A forward has run for over {self._config.hang_after_s:.0f} s.")
+        self._forwards.check(self._config.hang_after_s)
+        self._loads.check(math.inf)  # a load is as slow as the disk
         await self._tell()
 
     async def paint(self, model: str, image: Image, mask: Mask, params: Params) -> Painted:
@@ -115,8 +111,8 @@ class EraseReplica:
 
         Raises:
             WeightsMissingError, WeightsCorruptError, ExtraMissingError: it cannot be loaded.
-            OutOfMemoryError: the forward did not fit; the replica goes on.
-            ModelError: the forward failed; the replica goes on.
+            OutOfMemoryError: the model or the forward did not fit; the replica goes on.
+            ModelError: the load or the forward failed; the replica goes on.
         """
         arrived = time.perf_counter()
         check_pair(image, mask)
@@ -127,16 +123,13 @@ class EraseReplica:
     async def _run(self, key: _Key, items: Sequence[_Item]) -> list[Painted]:
         """One forward. Keeps the model even if all callers have hung up meanwhile."""
         async with self._cache.pinned(key.model):
-            began, self._forward_began = time.perf_counter(), time.monotonic()
+            began = time.perf_counter()
+            call = partial(self._forward, items[0].model, key, items)
             try:
-                call = partial(self._forward, items[0].model, key, items)
-                images = await asyncio.get_running_loop().run_in_executor(self._compute, call)
-            except InpaintError:
+                images = await self._forwards.run(call, _blame_of_forward(key))
+            except OutOfMemoryError:
+                await self._cache.evict_idle()
                 raise
-            except Exception as error:  # the edge of foreign code
-                raise self._explained(key, error) from error
-            finally:
-                self._forward_began = None
             forward_ms = 1e3 * (time.perf_counter() - began)
         return [
             Painted(image, 1e3 * (began - item.arrived), forward_ms, len(items))
@@ -160,24 +153,10 @@ class EraseReplica:
             for image, item in zip(answer, items, strict=True)
         ]
 
-    def _explained(self, key: _Key, error: Exception) -> InpaintError:
-        trouble = devices.trouble_of(error)
-        height, width = key.size
-        if trouble == "out-of-memory":
-            devices.free_memory()
-            return OutOfMemoryError(
-                f"A tile of {width}x{height} px did not fit into memory; try a smaller one, "
-                "e.g. hd_strategy=Crop or a lower hd_strategy_resize_limit.",
-                {"model": key.model},
-            )
-        self._device_lost = self._device_lost or trouble == "device-lost"
-        logger.error("forward failed: model=%s size=%s", key.model, key.size, exc_info=error)
-        return ModelError(f"The model '{key.model}' failed on this picture.", {"model": key.model})
-
     async def _load(self, name: str) -> InpaintModel:
         began = time.perf_counter()
-        loop = asyncio.get_running_loop()
-        model = await loop.run_in_executor(self._loads, self._read_model, self._specs[name])
+        call = partial(self._read_model, self._specs[name])
+        model = await self._loads.run(call, Blame.of_load(name))
         logger.info("loaded model=%s s=%.1f", name, time.perf_counter() - began)
         self._telling = asyncio.create_task(self._tell())  # runs when this load counts as done
         return model
@@ -204,6 +183,16 @@ class EraseReplica:
                 self._name, self._setup.family, self._cache.loaded, self._cache.held_bytes
             )
         )
+
+
+def _blame_of_forward(key: _Key) -> Blame:
+    height, width = key.size
+    return Blame(
+        f"The model '{key.model}' failed on this picture.",
+        f"A tile of {width}x{height} px did not fit into memory; try a smaller one, "
+        "e.g. hd_strategy=Crop or a lower hd_strategy_resize_limit.",
+        {"model": key.model, "height": height, "width": width},
+    )
 
 
 def _stacked(arrays: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:

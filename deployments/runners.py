@@ -4,9 +4,9 @@ import sys
 from collections.abc import Iterable
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from inpaint.errors import ExtraMissingError, ModelError
-from inpaint.protocols import InpaintModel
 from inpaint.specs import ModelSpec
 
 
@@ -20,7 +20,7 @@ def allow_folders(folders: Iterable[Path]) -> None:
             sys.path.append(folder)
 
 
-def load_runner(spec: ModelSpec) -> type[InpaintModel]:
+def load_runner(spec: ModelSpec) -> Any:
     """Import the class that `spec.runner` names, e.g. "deployments.models.lama:Lama".
 
     Raises:
@@ -29,9 +29,9 @@ def load_runner(spec: ModelSpec) -> type[InpaintModel]:
     """
     module_name, _, class_name = spec.runner.partition(":")
     try:
-        runner: type[InpaintModel] = getattr(import_module(module_name), class_name)
+        return getattr(import_module(module_name), class_name)
     except ModuleNotFoundError as error:
-        if error.name is not None and not module_name.startswith(error.name):
+        if error.name is not None and not f"{module_name}.".startswith(f"{error.name}."):
             raise ExtraMissingError(
                 f"The model '{spec.name}' needs the Python package '{error.name}', "
                 "which is not installed on the server."
@@ -39,4 +39,3 @@ def load_runner(spec: ModelSpec) -> type[InpaintModel]:
         raise ModelError(f"The model '{spec.name}' names a runner that does not exist.") from error
     except AttributeError as error:
         raise ModelError(f"The model '{spec.name}' names a runner that does not exist.") from error
-    return runner

@@ -8,7 +8,8 @@ import ray
 from ray import serve
 from ray.serve.handle import DeploymentHandle
 
-from deployments.erase import EraseReplica, FamilySetup
+from deployments.erase import EraseReplica, FamilySetup, Report
+from deployments.ocr import OcrReplica
 from inpaint.reports import ReplicaReport
 
 logger = logging.getLogger("ray.serve")
@@ -18,12 +19,25 @@ class Erase(EraseReplica):
     """A replica of a family of erase models."""
 
     def __init__(self, setup: FamilySetup, registry: DeploymentHandle[Any]) -> None:
-        async def report(what: ReplicaReport) -> None:
-            try:
-                await registry.report.remote(what)
-            except Exception as error:  # noqa: BLE001  a lost Registry must not fail a replica
-                logger.warning("the registry does not answer: %s", type(error).__name__)
+        super().__init__(*_place(setup, registry))
 
-        share = ray.get_runtime_context().get_assigned_resources().get("GPU", 0.0)
-        setup = replace(setup, gpu_share=share)
-        super().__init__(setup, serve.get_replica_context().replica_id.unique_id, report)
+
+class Ocr(OcrReplica):
+    """A replica of a family that reads text."""
+
+    def __init__(self, setup: FamilySetup, registry: DeploymentHandle[Any]) -> None:
+        super().__init__(*_place(setup, registry))
+
+
+def _place(setup: FamilySetup, registry: DeploymentHandle[Any]) -> tuple[FamilySetup, str, Report]:
+    """What a replica needs to know of the cluster: its GPU share, its name, whom to report to."""
+
+    async def report(what: ReplicaReport) -> None:
+        try:
+            await registry.report.remote(what)
+        except Exception as error:  # noqa: BLE001  a lost Registry must not fail a replica
+            logger.warning("the registry does not answer: %s", type(error).__name__)
+
+    share = ray.get_runtime_context().get_assigned_resources().get("GPU", 0.0)
+    name = serve.get_replica_context().replica_id.unique_id
+    return replace(setup, gpu_share=share), name, report

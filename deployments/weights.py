@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
 
 from inpaint.errors import ExtraMissingError, WeightsCorruptError, WeightsMissingError
 from inpaint.specs import EXTRA_PACKAGES, Extra, ModelSpec, WeightFile
@@ -81,7 +82,7 @@ class WeightsStore:
         path = self._find(file)
         if path is None:
             raise WeightsMissingError(
-                f"The weights of '{spec.name}' are missing: fetch {_published_url(file)} and put "
+                f"The weights of '{spec.name}' are missing: fetch {_source(file)} and put "
                 f"the file into {CHECKPOINTS} of the server's model directory.",
                 {"model": spec.name, "folder": str(self.checkpoints)},
             )
@@ -97,7 +98,15 @@ class WeightsStore:
         return path
 
     def _check_trusted(self, spec: ModelSpec, path: Path) -> None:
-        if is_torchscript(path) and not self._trust_unverified:
+        try:
+            is_code = is_torchscript(path)
+        except zipfile.BadZipFile as error:
+            raise WeightsCorruptError(
+                f"{path.name}, the weights of '{spec.name}', is a damaged archive. Delete it and "
+                "fetch it again; it was not loaded.",
+                {"model": spec.name, "path": str(path)},
+            ) from error
+        if is_code and not self._trust_unverified:
             raise WeightsCorruptError(
                 f"{path.name}, the weights of '{spec.name}', is TorchScript of unknown checksum. "
                 "State its md5 in the model's YAML, or set trust_unverified_weights in the "
@@ -106,21 +115,20 @@ class WeightsStore:
             )
 
     def _find(self, file: WeightFile) -> Path | None:
-        override = os.environ.get(f"{file.env}_MODEL_URL", "")
+        override = _override(file)
         if override and Path(override).is_file():
             return Path(override)
-        names = (PurePosixPath(override or file.url).name, *file.alternatives)
+        names = (_file_name(override or file.url), *file.alternatives)
         paths = (self.checkpoints / name for name in names)
         return next((path for path in paths if path.is_file()), None)
 
     def _expected_digest(self, file: WeightFile, path: Path) -> str | None:
         """The MD5 that `path` must have; alternatives and other URLs have none of their own."""
-        stated = os.environ.get(f"{file.env}_MODEL_MD5")
-        if path.name in file.alternatives:
+        override = _override(file)
+        if path.name != _file_name(override or file.url):
             return None
-        if f"{file.env}_MODEL_URL" in os.environ:
-            return stated
-        return stated or file.md5
+        stated = os.environ.get(f"{file.env}_MODEL_MD5")
+        return stated or (None if override else file.md5)
 
     def _digest(self, path: Path) -> str:
         stat = path.stat()
@@ -132,6 +140,16 @@ class WeightsStore:
         return self._digests[key]
 
 
-def _published_url(file: WeightFile) -> str:
-    override = os.environ.get(f"{file.env}_MODEL_URL", "")
-    return override if "://" in override else file.url
+def _override(file: WeightFile) -> str:
+    """The URL or path that the operator states instead of the published URL; "" for none."""
+    return os.environ.get(f"{file.env}_MODEL_URL", "")
+
+
+def _file_name(url: str) -> str:
+    """What IOPaint calls the file of this URL in its folder."""
+    return PurePosixPath(urlsplit(url).path).name
+
+
+def _source(file: WeightFile) -> str:
+    """Where to get the file, for clients: an operator's own address stays out."""
+    return f"what {file.env}_MODEL_URL names" if _override(file) else file.url

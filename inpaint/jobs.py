@@ -44,8 +44,6 @@ class Job:
     picture: Picture
     mask: Mask
     """(H, W) uint8, 0 or 255."""
-    source: bytes | memoryview
-    """The picture's file, answered as it is when there is nothing to repaint."""
 
 
 @dataclass(slots=True)

@@ -4,7 +4,7 @@ A change of `args` restarts every replica; a change of `user_config` reaches run
 """
 
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -68,6 +68,37 @@ class EraseConfig(Spec):
     )
     hang_after_s: float = Field(
         default=600, gt=0, description="A forward that takes longer makes the replica unhealthy."
+    )
+
+
+class OcrConfig(Spec):
+    """The `user_config:` of an OCR family."""
+
+    threads: int | None = Field(
+        default=None, ge=1, description="Compute threads; absent: as many as there are cores."
+    )
+    hang_after_s: float = Field(
+        default=600, gt=0, description="A reading that takes longer makes the replica unhealthy."
+    )
+    preload: bool = Field(
+        default=False, description="Load when the replica starts, not at the first picture."
+    )
+    max_detector_pixels: int = Field(
+        default=8_000_000,
+        ge=32 * 32,
+        description="What the detector may see of one picture, all scales and tiles together.",
+    )
+    engine: Literal["onnxruntime", "paddle"] = Field(
+        default="onnxruntime", description="PaddleOCR's engine; paddle needs paddlepaddle."
+    )
+    det_model: str | None = Field(
+        default=None,
+        description="A detector by PaddleOCR's name, which PaddleOCR downloads, e.g. "
+        "PP-OCRv6_medium_det; absent: the shipped one.",
+    )
+    rec_model: str | None = Field(
+        default=None,
+        description="A recogniser by PaddleOCR's name, e.g. korean_PP-OCRv5_mobile_rec.",
     )
 
 

@@ -18,6 +18,7 @@ class Kind(StrEnum):
     """What a family does, and so what parameters its models take."""
 
     ERASE = "erase"
+    OCR = "ocr"
 
 
 class SizeRule(Spec):
@@ -76,8 +77,11 @@ class WeightFile(Spec):
     )
 
 
-Extra = Literal["erase"]
-EXTRA_PACKAGES: dict[Extra, tuple[str, ...]] = {"erase": ("torch", "safetensors")}
+Extra = Literal["erase", "ocr"]
+EXTRA_PACKAGES: dict[Extra, tuple[str, ...]] = {
+    "erase": ("torch", "safetensors"),
+    "ocr": ("paddleocr", "rapidocr", "onnxruntime"),
+}
 """What must be importable for an extra to count as installed."""
 
 ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][\w.-]*)?$")]

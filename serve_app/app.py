@@ -8,7 +8,7 @@ from ray.serve import Application, Deployment
 
 from deployments.erase import FamilySetup
 from deployments.registry import Registry
-from deployments.serving import Erase
+from deployments.serving import Erase, Ocr
 from deployments.weights import WeightsStore
 from inpaint.catalog import Catalog
 from inpaint.resources import configs_dir
@@ -17,7 +17,7 @@ from inpaint.specs import Kind
 from serve_app.ingress import Ingress
 from serve_app.routing import Routes, assign
 
-REPLICAS: dict[Kind, Callable[..., Any]] = {Kind.ERASE: Erase}
+REPLICAS: dict[Kind, Callable[..., Any]] = {Kind.ERASE: Erase, Kind.OCR: Ocr}
 
 
 def _deployment(cls: Callable[..., Any], name: str, **options: Any) -> Deployment:

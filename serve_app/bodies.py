@@ -41,6 +41,13 @@ class Body:
             raise ParamsError(f"The field '{name}' is missing: send {what}.")
         return data
 
+    def take_only(self, name: str, what: str) -> bytes | memoryview:
+        """The file called `name`; ParamsError when another one was sent with it."""
+        data = self.take(name, what)
+        if self.files:
+            raise ParamsError(f"This route takes no field {', '.join(map(repr, self.files))}.")
+        return data
+
 
 async def read(request: Request, max_bytes: int) -> bytes:
     """The whole body.
@@ -49,7 +56,7 @@ async def read(request: Request, max_bytes: int) -> bytes:
         BodyTooLargeError: it is, or says that it is, larger than `max_bytes`.
     """
     declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > max_bytes:
+    if declared.isdecimal() and int(declared) > max_bytes:
         raise _too_large(max_bytes)
     chunks: list[bytes] = []
     received = 0
@@ -108,9 +115,10 @@ def _from_base64(name: str, value: object) -> bytes:
     """The bytes of base64 with or without a `data:` prefix and line breaks."""
     if not isinstance(value, str):
         raise ParamsError(f"The field '{name}' must be a string of base64, or a data: URL.")
-    if value.startswith(("http:", "https:")):
+    scheme = value[:6].lower()
+    if scheme.startswith(("http:", "https:")):
         raise ParamsError(f"The field '{name}' is a link; no link is fetched. Send the bytes.")
-    start = value.find(",") + 1 if value.startswith("data:") else 0
+    start = value.find(",") + 1 if scheme.startswith("data:") else 0
     try:
         return binascii.a2b_base64(value[start:] if start else value, strict_mode=True)
     except ValueError:

@@ -19,10 +19,10 @@ from ray.serve.schema import (
     ServeDeploySchema,
 )
 
-from inpaint.settings import AppArgs, EraseConfig, IngressConfig
+from inpaint.settings import AppArgs, EraseConfig, IngressConfig, OcrConfig
 from inpaint.specs import Kind, Spec
 
-USER_CONFIGS: dict[Kind, type[Spec]] = {Kind.ERASE: EraseConfig}
+USER_CONFIGS: dict[Kind, type[Spec]] = {Kind.ERASE: EraseConfig, Kind.OCR: OcrConfig}
 OWN_DEPLOYMENTS = ("Ingress", "Registry")
 
 Block = Mapping[str, Any]

@@ -27,6 +27,7 @@ from inpaint.errors import (
 )
 from inpaint.params import Params
 from inpaint.protocols import Painted
+from inpaint.texts import ReadOptions, ReadResult
 
 LOST = (RayActorError, NodeDiedError, NodeOutOfMemoryError, ObjectLostError, WorkerCrashedError)
 """What Ray raises when the process or the node that ran a call is gone."""
@@ -48,8 +49,16 @@ class Family(Protocol):
         ...
 
 
+class TextFamily(Protocol):
+    """Reads text; in production a deployment, in tests a plain object."""
+
+    async def read(self, image: Image, options: ReadOptions, deadline: Deadline) -> ReadResult:
+        """Find the text of a picture; see OcrReplica.read. Raises what Family.paint does."""
+        ...
+
+
 class ServeFamily:
-    """A family behind a Serve handle."""
+    """A family behind a Serve handle: paints or reads, as its kind is."""
 
     def __init__(self, name: str, handle: DeploymentHandle[Any]) -> None:
         self._name = name
@@ -59,7 +68,16 @@ class ServeFamily:
         self, model: str, image: Image, mask: Mask, params: Params, deadline: Deadline
     ) -> Painted:
         """See Family.paint. Arrays above 100 kB travel by reference, through shared memory."""
-        response = self._handle.paint.remote(model, image, mask, params)
+        answer: Painted = await self._call("paint", deadline, model, image, mask, params)
+        return answer
+
+    async def read(self, image: Image, options: ReadOptions, deadline: Deadline) -> ReadResult:
+        """See TextFamily.read."""
+        answer: ReadResult = await self._call("read", deadline, image, options)
+        return answer
+
+    async def _call(self, method: str, deadline: Deadline, *args: object) -> Any:
+        response = getattr(self._handle, method).remote(*args)
         try:
             async with asyncio.timeout(deadline.left_s):
                 return await _translated(self._name, response)
@@ -71,7 +89,7 @@ class ServeFamily:
             raise
 
 
-async def _translated(family: str, response: Awaitable[Painted]) -> Painted:
+async def _translated(family: str, response: Awaitable[Any]) -> Any:
     try:
         return await response
     except InpaintError as error:

@@ -1,26 +1,40 @@
 """What the HTTP routes talk to: the service without HTTP."""
 
 import asyncio
-import secrets
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import ParamSpec, TypeVar
 
+from inpaint.arrays import Image, Size
 from inpaint.codecs import Limits
 from inpaint.deadlines import Deadline
 from inpaint.jobs import Order, Result, Timings, Upload
-from inpaint.params import SEED_MAX
-from inpaint.plans import StrategyOptions
 from inpaint.reports import ServiceState
 from inpaint.settings import IngressConfig, MiB
 from inpaint.specs import ModelSpec
+from inpaint.texts import ReadOptions, TextRegion
 from serve_app import bodies, pipeline
 from serve_app.bodies import Body
-from serve_app.families import Family
-from serve_app.painting import Painter, RefusedInputs
+from serve_app.families import Family, TextFamily
+from serve_app.orders import (
+    InpaintFields,
+    RemoveTextFields,
+    make_order,
+    make_text_order,
+    read_fields,
+    read_options,
+)
+from serve_app.painting import Painter
+from serve_app.pipeline import Read
 from serve_app.pixel_threads import PixelThreads
+from serve_app.retries import RefusedInputs, RetryOnce
 from serve_app.routing import Routes
 from serve_app.running import RunningRequests
-from serve_app.schemas import ModelCard, ModelList, Readiness, read_fields, read_params
+from serve_app.schemas import ModelCard, ModelList, Readiness
+from serve_app.text_removal import TextOrder, TextRemoval, TextResult
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 FILES = frozenset({"image", "mask"})
 STATE_LIFETIME_S = 1.0
@@ -34,7 +48,8 @@ class Gateway:
 
     Args:
         routes: which family serves which model.
-        families: by deployment name.
+        families: those that repaint, by deployment name.
+        readers: those that read text, likewise.
         service_state: asks the Registry; raises when it does not answer.
         family_statuses: Serve's status of each family, e.g. "HEALTHY".
         cancel_everywhere: cancels a request on whichever ingress replica runs it.
@@ -44,6 +59,7 @@ class Gateway:
         self,
         routes: Routes,
         families: Mapping[str, Family],
+        readers: Mapping[str, TextFamily],
         service_state: Callable[[], Awaitable[ServiceState]],
         family_statuses: Callable[[], Awaitable[Mapping[str, str]]],
         cancel_everywhere: Callable[[str], Awaitable[bool]],
@@ -51,6 +67,7 @@ class Gateway:
         self.cancel_everywhere = cancel_everywhere
         self._routes = routes
         self._families = families
+        self._readers = readers
         self._service_state = service_state
         self._family_statuses = family_statuses
         self._running = RunningRequests()
@@ -64,43 +81,73 @@ class Gateway:
         self._bench = pipeline.Bench(PixelThreads(config.pixel_threads), limits)
         self._refused = RefusedInputs(config.refuse_input_s)
 
+    async def off_loop(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """The result of `call`, computed where pixels are."""
+        return await self._bench.threads.run(call, *args, **kwargs)
+
     async def parse(self, content_type: str, body: bytes) -> Body:
         """Take a body apart, off the event loop."""
         return await self._bench.threads.run(bodies.parse, content_type, body, FILES)
 
     async def inpaint(self, request_id: str, body: Body, deadline: Deadline) -> Result:
-        """Run one request; can be cancelled by its id while it runs.
+        """Erase what a mask marks; can be cancelled by its id while it runs.
 
         Raises:
             RequestCancelledError: somebody did.
             InpaintError: any other, for its own reason.
         """
         upload = Upload(body.take("image", "a picture"), body.take("mask", "a mask of its size"))
-        self._refused.check(upload)
+        await self._refused.check(upload)
         order, family = await self._bench.threads.run(self._order, body, deadline)
-        paint = Painter(family, order, upload, self._refused, self.config.max_tiles_in_flight)
+        paint = self._painter(family, order, RetryOnce(upload, self._refused))
         work = pipeline.inpaint(upload, order, paint, self._bench, Timings())
         return await self._running.run(request_id, work)
 
+    async def find_text(
+        self, request_id: str, body: Body, deadline: Deadline
+    ) -> tuple[Size, Sequence[TextRegion], Timings]:
+        """The (height, width) of a picture and the text in it; see `inpaint` for errors."""
+        upload = Upload(body.take_only("image", "a picture"), b"")
+        await self._refused.check(upload)
+        reader = self._reader(read_options(body.fields), deadline, RetryOnce(upload, self._refused))
+        work = pipeline.find_text(upload.image, reader, self._bench, Timings())
+        return await self._running.run(request_id, work)
+
+    async def remove_text(self, request_id: str, body: Body, deadline: Deadline) -> TextResult:
+        """Erase the text of a picture; see `inpaint` for errors."""
+        upload = Upload(body.take_only("image", "a picture"), b"")
+        await self._refused.check(upload)
+        order, family, asked = await self._bench.threads.run(self._text_order, body, deadline)
+        retry = RetryOnce(upload, self._refused)
+        reader = self._reader(ReadOptions(), deadline, retry)
+        paint = self._painter(family, order, retry)
+        removal = TextRemoval(order, asked, reader, paint, self._bench)
+        return await self._running.run(request_id, removal(upload.image))
+
     def _order(self, body: Body, deadline: Deadline) -> tuple[Order, Family]:
         """Everything but the pictures. Looks at files, so it runs on a thread."""
-        fields, rest = read_fields(body.fields)
-        spec, family = self._routes.find(fields.model)
-        params = read_params(spec, rest, fields)
-        seed = params.seed if params.seed is not None else secrets.randbelow(SEED_MAX)
-        options = StrategyOptions(
-            **{name: getattr(fields, name) for name in StrategyOptions.model_fields}
-        )
-        order = Order(
-            spec=spec,
-            params=params.model_copy(update={"seed": seed}) if "seed" in spec.reads else params,
-            options=options,
-            seed=seed,
-            deadline=deadline,
-            format=fields.format,
-            quality=fields.quality,
-        )
-        return order, self._families[family]
+        fields, rest = read_fields(InpaintFields, body.fields)
+        spec, family = self._routes.find_eraser(fields.model)
+        return make_order(spec, fields, rest, deadline), self._families[family]
+
+    def _text_order(self, body: Body, deadline: Deadline) -> tuple[Order, Family, TextOrder]:
+        fields, rest = read_fields(RemoveTextFields, body.fields)
+        spec, family = self._routes.find_eraser(fields.model)
+        order = make_order(spec, fields, rest, deadline)
+        return order, self._families[family], make_text_order(fields)
+
+    def _painter(self, family: Family, order: Order, retry: RetryOnce) -> Painter:
+        return Painter(family, order, retry, self.config.max_tiles_in_flight)
+
+    def _reader(self, options: ReadOptions, deadline: Deadline, retry: RetryOnce) -> Read:
+        """Reads text through the OCR family; what a lost replica had is sent again."""
+        family = self._readers[self._routes.find_reader()]
+
+        async def read(image: Image) -> Sequence[TextRegion]:
+            answer = await retry(lambda: family.read(image, options, deadline))
+            return answer.regions
+
+        return read
 
     def cancel_here(self, request_id: str) -> bool:
         """Cancel a request that this ingress replica runs; False when it does not."""
@@ -127,7 +174,7 @@ class Gateway:
     async def readiness(self) -> Readiness:
         """Whether every family can take a request; one that waits at zero replicas can."""
         statuses = await self._family_statuses()
-        families = {name: statuses.get(name, "MISSING") for name in self._families}
+        families = {name: statuses.get(name, "MISSING") for name in self._routes.families}
         return Readiness(ready=_READY.issuperset(families.values()), families=families)
 
     async def _state(self) -> ServiceState:

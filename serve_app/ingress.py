@@ -37,9 +37,11 @@ class Ingress:
         async def service_state() -> ServiceState:
             return await registry.state.remote()
 
+        called = {name: ServeFamily(name, handle) for name, handle in families.items()}
         self._gateway = Gateway(
             routes,
-            {name: ServeFamily(name, handle) for name, handle in families.items()},
+            called,
+            called,
             service_state,
             self._family_statuses,
             self._cancel_everywhere,

@@ -4,7 +4,7 @@ Every example can be sent as it stands; a test does.
 """
 
 import base64
-from functools import cache
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,11 +12,14 @@ import numpy as np
 from inpaint import codecs
 from inpaint.codecs import Format, Metadata
 from inpaint.specs import Spec
+from inpaint.texts import ReadOptions
+from serve_app.orders import PARAMS, InpaintFields, RemoveTextFields
 from serve_app.problems import MEDIA_TYPE
 from serve_app.requests import JSON, TIMEOUT_HEADER
-from serve_app.schemas import PARAMS, InpaintFields, JsonSchema
+from serve_app.schemas import InpaintAnswer, RemoveTextAnswer
 
 Route = dict[str, Any]
+JsonSchema = dict[str, Any]
 
 _PROBLEM: JsonSchema = {
     "type": "object",
@@ -49,7 +52,6 @@ def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"description": meanings[status], "content": content} for status in statuses}
 
 
-@cache
 def _example_pictures() -> tuple[str, str]:
     """A 32x24 px gradient with a dark square, and the mask of the square; PNG as base64."""
     rows, columns = np.mgrid[0:24, 0:32].astype(np.uint8)
@@ -62,16 +64,15 @@ def _example_pictures() -> tuple[str, str]:
     return base64.b64encode(encoded[0]).decode(), base64.b64encode(encoded[1]).decode()
 
 
-def _fields() -> JsonSchema:
-    """Common fields and every kind's parameters, as one JSON schema's properties."""
+def _properties(models: Sequence[type[Spec]]) -> JsonSchema:
+    """The fields of all `models` as one JSON schema's properties."""
     properties: JsonSchema = {}
     definitions: JsonSchema = {}
-    models: tuple[type[Spec], ...] = (InpaintFields, *PARAMS.values())
     for model in models:
         schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
         definitions |= schema.pop("$defs", {})
         properties |= schema["properties"]
-    properties.pop("kind")
+    properties.pop("kind", None)
     return {name: _inlined(entry, definitions) for name, entry in properties.items()}
 
 
@@ -87,51 +88,79 @@ def _inlined(schema: Any, definitions: JsonSchema) -> Any:
     return {key: _inlined(value, definitions) for key, value in schema.items()}
 
 
-def _body(picture: JsonSchema) -> JsonSchema:
-    files = {
-        "image": picture | {"description": "The picture: PNG, JPEG, WebP, BMP, TIFF or GIF."},
-        "mask": picture | {"description": "Of the same size; white is repainted."},
+def _body(files: Mapping[str, str], fields: JsonSchema, picture: JsonSchema) -> JsonSchema:
+    pictures = {name: picture | {"description": what} for name, what in files.items()}
+    return {"type": "object", "required": list(files), "properties": pictures | fields}
+
+
+def _post(
+    files: Mapping[str, str],
+    models: Sequence[type[Spec]],
+    example: JsonSchema,
+    answer: JsonSchema,
+    *problems: int,
+) -> Route:
+    """A route that takes pictures, as files of a form or as base64 in JSON.
+
+    Args:
+        files: name and description of each picture.
+        models: what the other fields are.
+        example: a JSON body.
+        answer: FastAPI's description of the good answer.
+        problems: statuses beside those that every such route has.
+    """
+    fields = _properties(models)
+    form = _body(files, fields, {"type": "string", "format": "binary"})
+    base64_body = _body(files, fields, {"type": "string", "format": "byte"})
+    timeout = {
+        "name": TIMEOUT_HEADER,
+        "in": "header",
+        "required": False,
+        "schema": {"type": "number", "exclusiveMinimum": 0},
+        "description": "The request's time budget in seconds, within the server's.",
     }
-    return {"type": "object", "required": ["image", "mask"], "properties": files | _fields()}
-
-
-def _inpaint() -> Route:
-    image, mask = _example_pictures()
-    example = {"image": image, "mask": mask, "model": "cv2", "cv2_flag": "INPAINT_TELEA"}
-    base64_picture = {"type": "string", "format": "byte"}
+    content = {
+        "multipart/form-data": {"schema": form},
+        JSON: {"schema": base64_body, "example": example},
+    }
     return {
-        "responses": {
-            200: {
-                "description": "The picture; X-Model, X-Seed and Server-Timing tell how.",
-                "content": _PICTURES
-                | {JSON: {"schema": {"$ref": "#/components/schemas/InpaintAnswer"}}},
-            },
-            **_problems(400, 404, 406, 409, 413, 415, 422, 500, 503, 504),
-        },
+        "responses": {200: answer, **_problems(400, 409, 413, 415, 422, 500, 503, 504, *problems)},
         "openapi_extra": {
-            "requestBody": {
-                "required": True,
-                "content": {
-                    "multipart/form-data": {
-                        "schema": _body({"type": "string", "format": "binary"})
-                    },
-                    JSON: {"schema": _body(base64_picture), "example": example},
-                },
-            },
-            "parameters": [
-                {
-                    "name": TIMEOUT_HEADER,
-                    "in": "header",
-                    "required": False,
-                    "schema": {"type": "number", "exclusiveMinimum": 0},
-                    "description": "The request's time budget in seconds, within the server's.",
-                }
-            ],
+            "requestBody": {"required": True, "content": content},
+            "parameters": [timeout],
         },
     }
 
 
-INPAINT: Route = _inpaint()
+_IMAGE, _MASK = _example_pictures()
+_PICTURE = {"image": "The picture: PNG, JPEG, WebP, BMP, TIFF or GIF."}
+_PICTURE_AND_MASK = _PICTURE | {"mask": "Of the same size; white is repainted."}
+
+INPAINT = _post(
+    _PICTURE_AND_MASK,
+    (InpaintFields, *PARAMS.values()),
+    {"image": _IMAGE, "mask": _MASK, "model": "cv2", "cv2_flag": "INPAINT_TELEA"},
+    {
+        "description": "The picture; X-Model, X-Seed and Server-Timing tell how.",
+        "content": _PICTURES,
+        "model": InpaintAnswer,
+    },
+    404,
+    406,
+)
+REMOVE_TEXT = _post(
+    _PICTURE,
+    (RemoveTextFields, *PARAMS.values()),
+    {"image": _IMAGE, "model": "cv2", "keep": "^Total"},
+    {
+        "description": "The picture; X-Text-Found, -Removed, -Kept and -Remaining count lines.",
+        "content": _PICTURES,
+        "model": RemoveTextAnswer,
+    },
+    404,
+    406,
+)
+OCR = _post(_PICTURE, (ReadOptions,), {"image": _IMAGE}, {"description": "Lines of text."})
 MODELS: Route = {"responses": _problems(500)}
 MODEL: Route = {
     "responses": _problems(404, 503),

@@ -7,17 +7,21 @@ from dataclasses import dataclass
 import numpy as np
 
 from inpaint import codecs
-from inpaint.arrays import Image, check_pair
-from inpaint.codecs import Limits
+from inpaint.arrays import Image, Mask, Size, check_pair
+from inpaint.codecs import Limits, Picture
 from inpaint.jobs import Job, Order, Result, Timings, Upload
 from inpaint.masks import holes
 from inpaint.plans import plan
 from inpaint.protocols import Painted
+from inpaint.texts import TextRegion
 from inpaint.tiles import Cut, cut, paste
 from serve_app.pixel_threads import PixelThreads
 
 Paint = Callable[[Sequence[Cut]], Awaitable[Sequence[Painted]]]
 """Runs the order's model on every tile; answers come in the tiles' order."""
+
+Read = Callable[[Image], Awaitable[Sequence[TextRegion]]]
+"""Finds the text of a picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +44,22 @@ async def inpaint(
     order.deadline.check()
     image = await _repainted(job, pieces, paint, bench, timings) if pieces else None
     with timings.stage("encode"):
-        data, format_ = await run(_encode, job, image)
+        data, format_ = await run(encode, upload.image, job.picture, order, image)
     order.deadline.check()
     height, width = job.mask.shape
     return Result(data, format_, (height, width), order.spec.name, order.seed, len(pieces), timings)
+
+
+async def find_text(
+    source: bytes | memoryview, read: Read, bench: Bench, timings: Timings
+) -> tuple[Size, Sequence[TextRegion], Timings]:
+    """Decode, read."""
+    with timings.stage("decode"):
+        picture = await bench.threads.run(codecs.decode, source, bench.limits)
+    with timings.stage("read"):
+        regions = await read(picture.image)
+    height, width = picture.image.shape[:2]
+    return (height, width), regions, timings
 
 
 async def _decode(upload: Upload, order: Order, bench: Bench) -> Job:
@@ -53,7 +69,7 @@ async def _decode(upload: Upload, order: Order, bench: Bench) -> Job:
         bench.threads.run(codecs.decode_mask, upload.mask, bench.limits),
     )
     check_pair(picture.image, mask)
-    return Job(order, picture, mask, upload.image)
+    return Job(order, picture, mask)
 
 
 async def _repainted(
@@ -61,9 +77,9 @@ async def _repainted(
 ) -> Image:
     with timings.stage("models"):
         painted = await paint(pieces)
-    _count(timings, painted)
+    count(timings, painted)
     with timings.stage("paste"):
-        return await bench.threads.run(_paste_all, job, pieces, painted)
+        return await bench.threads.run(paste_all, job.picture.image, job.mask, pieces, painted)
 
 
 def _cut_tiles(job: Job) -> list[Cut]:
@@ -72,26 +88,30 @@ def _cut_tiles(job: Job) -> list[Cut]:
     return [cut(job.picture.image, job.mask, tile) for tile in made.tiles]
 
 
-def _paste_all(job: Job, pieces: Sequence[Cut], painted: Sequence[Painted]) -> Image:
-    """The finished image: written into the decoded one where that can be, for speed."""
-    image = np.require(job.picture.image, requirements="W")  # a copy only if it is read-only
+def paste_all(image: Image, mask: Mask, pieces: Sequence[Cut], painted: Sequence[Painted]) -> Image:
+    """`image` with the masked pixels of every tile: itself, or a copy if it is read-only."""
+    finished = np.require(image, requirements="W")
     for piece, answer in zip(pieces, painted, strict=True):
-        paste(image, job.mask, piece, answer.image)
-    return image
+        paste(finished, mask, piece, answer.image)
+    return finished
 
 
-def _encode(job: Job, image: Image | None) -> tuple[bytes, codecs.Format]:
-    """The answer's bytes; with nothing repainted, a picture comes back as it came."""
-    picture, order = job.picture, job.order
+def encode(
+    source: bytes | memoryview, picture: Picture, order: Order, image: Image | None
+) -> tuple[bytes, codecs.Format]:
+    """The answer's file, from `image`; None says that nothing was repainted.
+
+    Then the file comes back as it came, unless another format is asked for.
+    """
     format_ = order.format or picture.format
     if image is None and format_ == picture.format:
-        return bytes(job.source), format_
+        return bytes(source), format_
     finished = picture.image if image is None else image
     data = codecs.encode(finished, picture.alpha, format_, picture.metadata, order.quality)
     return data, format_
 
 
-def _count(timings: Timings, painted: Sequence[Painted]) -> None:
+def count(timings: Timings, painted: Sequence[Painted]) -> None:
     """Add what the replicas measured: of the tiles side by side, the slowest counts."""
     timings.add("queue", max(answer.queue_ms for answer in painted))
     timings.add("forward", max(answer.forward_ms for answer in painted))

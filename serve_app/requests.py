@@ -27,7 +27,7 @@ def deadline_of(request: Request, config: IngressConfig) -> Deadline:
     word = request.headers.get(TIMEOUT_HEADER)
     if word is None:
         return Deadline.after(config.default_timeout_s)
-    if not re.fullmatch(r"\d{1,6}(\.\d{1,6})?", word) or float(word) == 0:
+    if not re.fullmatch(r"[0-9]{1,20}(\.[0-9]{1,20})?", word) or float(word) == 0:
         raise ParamsError(f"The header {TIMEOUT_HEADER} must be a positive number of seconds.")
     return Deadline.after(min(float(word), config.max_timeout_s))
 

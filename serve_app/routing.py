@@ -3,9 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from inpaint.catalog import Catalog, CatalogError
-from inpaint.errors import FamilyMissingError
+from inpaint.errors import FamilyMissingError, ParamsError
 from inpaint.settings import FamilyArgs
-from inpaint.specs import ModelSpec
+from inpaint.specs import Kind, ModelSpec
 from inpaint.states import ModelState
 
 
@@ -16,7 +16,7 @@ def assign(catalog: Catalog, families: Sequence[FamilyArgs]) -> dict[str, tuple[
     how an operator splits a hot checkpoint off.
 
     Raises:
-        CatalogError: two families name the same model, or a family has none or one of another kind.
+        CatalogError: a model is named twice, or a family has none or one of another kind.
         UnknownModelError: a family names a model that is not in the catalog.
     """
     named = [
@@ -27,7 +27,7 @@ def assign(catalog: Catalog, families: Sequence[FamilyArgs]) -> dict[str, tuple[
     ]
     twice = sorted({name for name in named if named.count(name) > 1})
     if twice:
-        raise CatalogError(f"These models are named by two families: {', '.join(twice)}.")
+        raise CatalogError(f"These models are named twice by the families: {', '.join(twice)}.")
     return {family.deployment: _models_of(catalog, family, named) for family in families}
 
 
@@ -67,7 +67,9 @@ class Routes:
         self._family_of = {
             spec.name: family for family, specs in assigned.items() for spec in specs
         }
-        self._defaults = [name for name in defaults if name in self._family_of]
+        known = (catalog.get(name).name for name in defaults if name in catalog)  # not aliases
+        self.families = tuple(assigned)
+        self._defaults = [name for name in known if name in self._family_of]
         self._state = state
         if not self._defaults:
             raise CatalogError(
@@ -80,14 +82,38 @@ class Routes:
         specs = (spec for spec in self._catalog.models if spec.name in self._family_of)
         return tuple((spec, self._family_of[spec.name]) for spec in specs)
 
-    def find(self, name: str | None) -> tuple[ModelSpec, str]:
-        """The model called `name`, or the default one, and its family.
+    def find_eraser(self, name: str | None) -> tuple[ModelSpec, str]:
+        """The model that repaints, by name, or the default one, and its family.
+
+        Raises:
+            UnknownModelError, FamilyMissingError: see `find`.
+            ParamsError: the model reads text and repaints nothing.
+        """
+        spec, family = self.find(name or self.default())
+        if spec.kind is Kind.OCR:
+            raise ParamsError(
+                f"The model '{spec.name}' reads text and repaints nothing; name one of kind "
+                "'erase', or send the picture to /ocr or /remove-text without it."
+            )
+        return spec, family
+
+    def find_reader(self) -> str:
+        """The family that reads text; FamilyMissingError where OCR is switched off."""
+        for spec, family in self.served:
+            if spec.kind is Kind.OCR:
+                return family
+        raise FamilyMissingError(
+            "OCR is switched off on this server: its Serve config lists no family of kind 'ocr'."
+        )
+
+    def find(self, name: str) -> tuple[ModelSpec, str]:
+        """The model called `name` and its family.
 
         Raises:
             UnknownModelError: the catalog has no such model.
             FamilyMissingError: it has, but no family of this server serves it.
         """
-        spec = self._catalog.get(name or self.default())
+        spec = self._catalog.get(name)
         family = self._family_of.get(spec.name)
         if family is None:
             raise FamilyMissingError(

@@ -2,20 +2,21 @@
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, TypeVar
 
 from inpaint.errors import RequestCancelledError
-from inpaint.jobs import Result
+
+T = TypeVar("T")
 
 
 class RunningRequests:
     """Tasks by request id. Clients choose ids, so one id may stand for several."""
 
     def __init__(self) -> None:
-        self._tasks: dict[str, set[asyncio.Task[Result]]] = {}
-        self._cancelled: set[asyncio.Task[Result]] = set()
+        self._tasks: dict[str, set[asyncio.Task[Any]]] = {}
+        self._cancelled: set[asyncio.Task[Any]] = set()
 
-    async def run(self, request_id: str, work: Coroutine[Any, Any, Result]) -> Result:
+    async def run(self, request_id: str, work: Coroutine[Any, Any, T]) -> T:
         """The result of `work`, which ends early when somebody cancels it or the caller ends.
 
         Raises:

@@ -1,78 +1,15 @@
-"""What goes over the wire: the fields of requests, the shapes of JSON answers."""
+"""The shapes of JSON answers."""
 
 from typing import Any
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field
 
 from inpaint.codecs import Format
-from inpaint.errors import ParamsError
-from inpaint.params import EraseParams, Params
-from inpaint.plans import StrategyOptions
 from inpaint.settings import MiB
-from inpaint.specs import FixedTiling, Kind, Licence, ModelSpec, SizeRule, Spec, Tiling
+from inpaint.specs import Kind, Licence, ModelSpec, SizeRule, Spec, Tiling
 from inpaint.states import ModelState
-from serve_app.bodies import Value
-
-PARAMS: dict[Kind, type[Params]] = {Kind.ERASE: EraseParams}
-
-
-class InpaintFields(StrategyOptions):
-    """The fields of POST /inpaint that mean the same for every model."""
-
-    model: str | None = Field(default=None, description="A name of GET /models.", max_length=200)
-    format: Format | None = Field(
-        default=None, description="png, jpeg, webp, bmp, tiff or gif; absent: the input's."
-    )
-    quality: int = Field(default=95, ge=1, le=100, description="Of JPEG and lossy WebP.")
-
-    @field_validator("format", mode="before")
-    @classmethod
-    def _format_by_word(cls, value: object) -> object:
-        return Format.parse(value) if isinstance(value, str) else value
-
-
-def read_fields(values: dict[str, Value]) -> tuple[InpaintFields, dict[str, Value]]:
-    """The common fields, and the rest: parameters, to be read once the model is known."""
-    common = {name: values[name] for name in InpaintFields.model_fields if name in values}
-    rest = {name: value for name, value in values.items() if name not in common}
-    try:
-        return InpaintFields.model_validate(common), rest
-    except ValidationError as error:
-        raise _params_error(error) from error
-
-
-def read_params(spec: ModelSpec, values: dict[str, Value], fields: InpaintFields) -> Params:
-    """The model's parameters. What it does not read is refused, by name: it would be without
-    effect, and the caller would not know.
-    """  # noqa: D205  one sentence
-    sent = [*values, *(name for name in StrategyOptions.model_fields if name in _set(fields))]
-    strategy = () if isinstance(spec.tiling, FixedTiling) else tuple(StrategyOptions.model_fields)
-    allowed = (*spec.reads, *strategy)
-    unread = [name for name in sent if name not in allowed]
-    if unread:
-        reads = ", ".join((*InpaintFields.model_fields.keys() - StrategyOptions.model_fields.keys(),
-                           *allowed))  # fmt: skip
-        raise ParamsError(
-            f"The model '{spec.name}' does not read {', '.join(map(repr, unread))}. "
-            f"Beside image and mask it takes: {reads}."
-        )
-    try:
-        return PARAMS[spec.kind].model_validate(values)
-    except ValidationError as error:
-        raise _params_error(error) from error
-
-
-def _set(fields: InpaintFields) -> set[str]:
-    return fields.model_fields_set
-
-
-def _params_error(error: ValidationError) -> ParamsError:
-    """All of pydantic's findings as one sentence each; the values themselves stay out."""
-    findings = [
-        f"{'.'.join(map(str, finding['loc'])) or 'body'}: {finding['msg']}"
-        for finding in error.errors(include_url=False, include_input=False, include_context=False)
-    ]
-    return ParamsError("; ".join(findings) + ".")
+from inpaint.text_rules import Fate, Judged
+from inpaint.texts import TextRegion
 
 
 class InpaintAnswer(Spec):
@@ -85,6 +22,70 @@ class InpaintAnswer(Spec):
     model: str
     seed: int
     tiles: int = Field(description="How many forwards the plan had; 0 for an empty mask.")
+    request_id: str
+    timings_ms: dict[str, float]
+
+
+class RegionCard(Spec):
+    """One line of text."""
+
+    polygon: tuple[tuple[float, float], ...] = Field(
+        description="Corners [x, y] in pixels, clockwise from the text's top left."
+    )
+    text: str
+    score: float = Field(description="How sure the reader is of the text, 0 to 1.")
+    detection_score: float = Field(description="How sure the detector is, 0 to 1.")
+
+    @classmethod
+    def of(cls, region: TextRegion) -> "RegionCard":
+        """The card of a region."""
+        return cls(**_plain(region))
+
+
+class JudgedCard(RegionCard):
+    """One line of text, and what became of it."""
+
+    fate: Fate
+
+    @classmethod
+    def judged(cls, entry: Judged) -> "JudgedCard":
+        """The card of a line with its fate."""
+        return cls(**_plain(entry.region), fate=entry.fate)
+
+
+def _plain(region: TextRegion) -> dict[str, Any]:
+    return {
+        "polygon": [(round(float(x), 1), round(float(y), 1)) for x, y in region.polygon],
+        "text": region.text,
+        "score": round(region.score, 4),
+        "detection_score": round(region.detection_score, 4),
+    }
+
+
+class OcrAnswer(Spec):
+    """POST /ocr."""
+
+    width: int
+    height: int
+    regions: tuple[RegionCard, ...] = Field(description="In reading order.")
+    request_id: str
+    timings_ms: dict[str, float]
+
+
+class RemoveTextAnswer(Spec):
+    """POST /remove-text as JSON."""
+
+    image: str | None = Field(description="The picture as base64; null for a dry run.")
+    format: Format | None
+    width: int
+    height: int
+    model: str = Field(description="The erase model.")
+    found: int
+    removed: int = Field(description="Lines that were erased; of a dry run, that would be.")
+    kept: int = Field(description="Lines that a rule kept.")
+    remaining: int = Field(description="Lines that could still be read where text was erased.")
+    regions: tuple[JudgedCard, ...]
+    mask: str = Field(description="PNG as base64: what was repainted. POST /inpaint takes it.")
     request_id: str
     timings_ms: dict[str, float]
 
@@ -143,6 +144,3 @@ class Cancelled(Spec):
 
     request_id: str
     cancelled: bool
-
-
-JsonSchema = dict[str, Any]

@@ -5,6 +5,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from hypothesis import settings
+
+# No deadline: a busy machine is no defect. Fewer examples than the default 100, to be quick.
+settings.register_profile("quick", deadline=None, max_examples=30)
+settings.load_profile("quick")
 
 TESTS = Path(__file__).parent
 TIERS = ("unit", "serve", "parity", "e2e")

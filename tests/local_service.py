@@ -15,6 +15,7 @@ from inpaint.protocols import Painted
 from inpaint.resources import configs_dir
 from inpaint.settings import FamilyArgs
 from inpaint.specs import Kind
+from inpaint.texts import ReadResult, TextRegion
 from serve_app.api import create_api
 from serve_app.gateway import Gateway
 from serve_app.routing import Routes, assign
@@ -39,15 +40,33 @@ class LocalFamily:
         return await self.replica.paint(model, image, mask, params)
 
 
+@dataclass
+class ScriptedReader:
+    """An OCR family that answers what it was told to, one list of regions after the other."""
+
+    answers: list[list[TextRegion]] = field(default_factory=list)
+    fail_with: list[Exception] = field(default_factory=list)
+    seen: list[tuple[int, ...]] = field(default_factory=list)
+
+    async def read(self, image, options, deadline: Deadline) -> ReadResult:
+        self.seen.append(image.shape)
+        if self.fail_with:
+            raise self.fail_with.pop(0)
+        return ReadResult(self.answers.pop(0) if self.answers else [], 0.0, 0.0)
+
+
 class LocalService:
     """One gateway over families made from the catalog and the tests' own models."""
 
-    def __init__(self, model_dir: Path, families: tuple[str, ...] = ("Erase",)) -> None:
+    def __init__(self, model_dir: Path, *, has_ocr: bool = False) -> None:
         catalog = Catalog.from_dirs([configs_dir() / "models", OWN_MODELS])
-        args = [FamilyArgs(deployment=name, kind=Kind.ERASE) for name in families]
+        args = [FamilyArgs(deployment="Erase", kind=Kind.ERASE)]
+        if has_ocr:
+            args.append(FamilyArgs(deployment="OCR", kind=Kind.OCR))
         assigned = assign(catalog, args)
         self.registry = Registry()
-        self.statuses: Mapping[str, str] = dict.fromkeys(families, "HEALTHY")
+        self.reader = ScriptedReader()
+        self.statuses: Mapping[str, str] = {family.deployment: "HEALTHY" for family in args}
         self.families = {
             name: LocalFamily(
                 EraseReplica(
@@ -57,11 +76,13 @@ class LocalService:
                 )
             )
             for name, specs in assigned.items()
+            if name != "OCR"
         }
         store = WeightsStore(model_dir)
         self.gateway = Gateway(
             Routes(catalog, assigned, ("lama", "cv2"), store.state),
             self.families,
+            {"OCR": self.reader},
             self.registry.state,
             self._statuses,
             self._cancel,

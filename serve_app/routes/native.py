@@ -1,16 +1,16 @@
 """The native API: inpaint, models, cancelling."""
 
-import base64
-
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from inpaint.codecs import Format
+from inpaint.deadlines import Deadline
 from inpaint.errors import UnknownRequestError
-from inpaint.jobs import Result
-from serve_app import bodies, openapi
+from serve_app import answers, bodies, openapi
+from serve_app.bodies import Body
 from serve_app.gateway import Gateway
 from serve_app.requests import JSON, deadline_of, request_id_of, wanted_answer
-from serve_app.schemas import Cancelled, InpaintAnswer, ModelCard, ModelList
+from serve_app.schemas import Cancelled, ModelCard, ModelList, OcrAnswer, RegionCard
 
 
 def native_routes(gateway: Gateway) -> APIRouter:
@@ -24,14 +24,41 @@ def native_routes(gateway: Gateway) -> APIRouter:
         The answer is the picture itself, or JSON with the picture as base64, as the `Accept`
         header says. Pixels outside the mask stay the input's.
         """
-        deadline = deadline_of(request, gateway.config)
         answer = wanted_answer(request)
-        content = await bodies.read(request, gateway.max_body_bytes)
-        body = await gateway.parse(request.headers.get("content-type", ""), content)
-        if answer not in (None, JSON):
-            body.fields.setdefault("format", str(answer))
+        deadline, body = await _received(request, gateway)
+        _choose_format(body, answer)
         result = await gateway.inpaint(request_id_of(request), body, deadline)
-        return _as_json(request, result) if answer == JSON else _as_picture(result)
+        return await gateway.off_loop(
+            answers.of_result, result, request_id_of(request), answer == JSON
+        )
+
+    @router.post("/ocr", **openapi.OCR)
+    async def ocr(request: Request) -> OcrAnswer:
+        """Find the text of a picture: where it is, what it says, how sure that is."""
+        deadline, body = await _received(request, gateway)
+        (height, width), regions, timings = await gateway.find_text(
+            request_id_of(request), body, deadline
+        )
+        return OcrAnswer(
+            width=width,
+            height=height,
+            regions=tuple(RegionCard.of(region) for region in regions),
+            request_id=request_id_of(request),
+            timings_ms=timings.stages,
+        )
+
+    @router.post("/remove-text", **openapi.REMOVE_TEXT)
+    async def remove_text(request: Request) -> Response:
+        """Find the text of a picture, erase it, and check that it is gone.
+
+        What no rule keeps is erased; pixels outside the mask stay the input's. The answer is the
+        picture, or JSON with the lines, the mask and the picture, as the `Accept` header says.
+        """
+        answer = wanted_answer(request)
+        deadline, body = await _received(request, gateway)
+        _choose_format(body, answer)
+        done = await gateway.remove_text(request_id_of(request), body, deadline)
+        return await gateway.off_loop(answers.of_text, done, request_id_of(request), answer == JSON)
 
     @router.get("/models", **openapi.MODELS)
     async def models() -> ModelList:
@@ -53,29 +80,14 @@ def native_routes(gateway: Gateway) -> APIRouter:
     return router
 
 
-def _headers(result: Result) -> dict[str, str]:
-    return {
-        "X-Model": result.model,
-        "X-Seed": str(result.seed),
-        "Server-Timing": result.timings.header(),
-    }
+async def _received(request: Request, gateway: Gateway) -> tuple[Deadline, Body]:
+    """The request's deadline, which begins now, and its body."""
+    deadline = deadline_of(request, gateway.config)
+    content = await bodies.read(request, gateway.max_body_bytes)
+    return deadline, await gateway.parse(request.headers.get("content-type", ""), content)
 
 
-def _as_picture(result: Result) -> Response:
-    return Response(result.data, media_type=result.format.media_type, headers=_headers(result))
-
-
-def _as_json(request: Request, result: Result) -> Response:
-    height, width = result.size
-    answer = InpaintAnswer(
-        image=base64.b64encode(result.data).decode("ascii"),
-        format=result.format,
-        width=width,
-        height=height,
-        model=result.model,
-        seed=result.seed,
-        tiles=result.tiles,
-        request_id=request_id_of(request),
-        timings_ms=result.timings.stages,
-    )
-    return Response(answer.model_dump_json(), media_type=JSON, headers=_headers(result))
+def _choose_format(body: Body, answer: Format | str | None) -> None:
+    """Let the Accept header choose the format where no field does."""
+    if answer not in (None, JSON):
+        body.fields.setdefault("format", str(answer))

@@ -58,6 +58,7 @@ def service_config(port, model_dir):
             {"deployment": "Erase", "kind": "erase", "device": "cpu"},
             {"deployment": "Fragile", "kind": "erase", "device": "cpu"},
             {"deployment": "Narrow", "kind": "erase", "device": "cpu"},
+            {"deployment": "OCR", "kind": "ocr", "device": "cpu", "models": ["dying-reader"]},
         ],
     )
     entries = {entry["name"]: entry for entry in application["deployments"]}
@@ -76,6 +77,7 @@ def service_config(port, model_dir):
     entries["Ingress"]["autoscaling_config"] = None
     entries["Ingress"]["num_replicas"] = 2  # what they share must work across them
     del entries["Ingress"]["autoscaling_config"]
+    entries["OCR"]["user_config"] = {}
     return document
 
 

@@ -68,7 +68,7 @@ def test_health_and_readiness(client):
     assert client.get("/healthz").json() == {"status": "ok"}
     ready = client.get("/readyz").json()
     assert ready["ready"]
-    assert set(ready["families"]) == {"Erase", "Fragile", "Narrow"}
+    assert set(ready["families"]) == {"Erase", "Fragile", "Narrow", "OCR"}
 
 
 def test_errors_of_replicas_arrive_as_problems(client, coffee, cup):

@@ -210,7 +210,8 @@ async def test_works_again_after_being_idle(device):
 
 async def test_works_again_after_an_error(device):
     batcher = batcher_of(device)
-    bad, good = [*await start(batcher, "k", "bad"), *await start(batcher, "j", 1)]
+    (bad,) = await start(batcher, "k", "bad")
+    (good,) = await start(batcher, "j", 1)
     device.let_go(2)
     error, answer = await answers_of(bad, good)
     assert isinstance(error, ValueError)

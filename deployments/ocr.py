@@ -1,0 +1,159 @@
+"""The replica that reads text."""
+
+import asyncio
+import logging
+import time
+from functools import partial
+from typing import Any, Literal, cast
+
+from pydantic import Field
+
+from deployments import devices
+from deployments.device_thread import Blame, DeviceThread
+from deployments.erase import FamilySetup, Report
+from deployments.runners import allow_folders, load_runner
+from deployments.weights import WeightsStore
+from inpaint.arrays import Image
+from inpaint.errors import InpaintError
+from inpaint.reports import ReplicaReport
+from inpaint.settings import MiB
+from inpaint.specs import Spec
+from inpaint.texts import ReaderOptions, ReadOptions, ReadResult, TextReader
+
+logger = logging.getLogger("ray.serve")
+
+
+class OcrConfig(Spec):
+    """The `user_config:` of an OCR family."""
+
+    threads: int | None = Field(
+        default=None, ge=1, description="Compute threads; absent: as many as there are cores."
+    )
+    hang_after_s: float = Field(
+        default=600, gt=0, description="A reading that takes longer makes the replica unhealthy."
+    )
+    preload: bool = Field(
+        default=False, description="Load when the replica starts, not at the first picture."
+    )
+    max_detector_pixels: int = Field(
+        default=8_000_000,
+        ge=32 * 32,
+        description="What the detector may see of one picture, all scales and tiles together.",
+    )
+    engine: Literal["onnxruntime", "paddle"] = Field(
+        default="onnxruntime", description="PaddleOCR's engine; paddle needs paddlepaddle."
+    )
+    det_model: str | None = Field(
+        default=None,
+        description="A detector by PaddleOCR's name, which PaddleOCR downloads, e.g. "
+        "PP-OCRv6_medium_det; absent: the shipped one.",
+    )
+    rec_model: str | None = Field(
+        default=None,
+        description="A recogniser by PaddleOCR's name, e.g. korean_PP-OCRv5_mobile_rec.",
+    )
+
+
+class OcrReplica:
+    """Finds and reads text, one picture at a time.
+
+    A plain class: serve_app/app.py makes the deployment of it, and a unit test just calls it.
+    Reader and imports load on the thread that reads, at the first picture or before.
+    """
+
+    def __init__(self, setup: FamilySetup, name: str, report: Report) -> None:
+        if len(setup.specs) != 1:
+            raise ValueError(f"The family {setup.family} must serve exactly one model.")
+        allow_folders(setup.model_folders)
+        self._spec = setup.specs[0]
+        self._setup = setup
+        self._name = name
+        self._report = report
+        self._store = WeightsStore(setup.model_dir, trust_unverified=setup.trust_unverified_weights)
+        self._config = OcrConfig()
+        self._thread = DeviceThread("read")
+        self._reader: TextReader | None = None
+        self._reader_options: ReaderOptions | None = None
+        self._preloading: asyncio.Task[None] | None = None
+
+    async def reconfigure(self, config: dict[str, Any]) -> None:
+        """Take over the deployment's `user_config`; the reader loads again if it must."""
+        self._config = OcrConfig.model_validate(config)
+        if self._config.preload:
+            self._preloading = asyncio.create_task(self._preload())
+
+    async def check_health(self) -> None:
+        """Raise when only a restart can help: the device is lost, or a reading never ends."""
+        self._thread.check(self._config.hang_after_s)
+        await self._tell()
+
+    async def read(self, image: Image, options: ReadOptions) -> ReadResult:
+        """Find the lines of text in a picture, and read them if `options` say so.
+
+        Args:
+            image: (H, W, 3) uint8 RGB, any size.
+            options: they hold for this picture alone.
+
+        Raises:
+            WeightsMissingError, WeightsCorruptError, ExtraMissingError: it cannot be loaded.
+            OutOfMemoryError: the model or the picture did not fit; the replica goes on.
+            ModelError: the load or the reading failed; the replica goes on.
+        """
+        arrived = time.perf_counter()
+        reader = await self._loaded()
+        return await self._thread.run(
+            partial(_read, reader, image, options, arrived), self._blame_of_reading(image)
+        )
+
+    async def _loaded(self) -> TextReader:
+        """The reader that the present config asks for, loaded if it must be."""
+        wanted = ReaderOptions(
+            device=devices.resolve(self._setup.device),
+            threads=self._config.threads or devices.default_threads(),
+            engine=self._config.engine,
+            det_model=self._config.det_model,
+            rec_model=self._config.rec_model,
+            max_detector_pixels=self._config.max_detector_pixels,
+        )
+        if self._reader is not None and self._reader_options == wanted:
+            return self._reader
+        return await self._thread.run(partial(self._load, wanted), Blame.of_load(self._spec.name))
+
+    def _load(self, wanted: ReaderOptions) -> TextReader:
+        """Load on the thread that reads, so that whoever waited for it finds it there."""
+        if self._reader is None or self._reader_options != wanted:
+            began = time.perf_counter()
+            weights = self._store.verified(self._spec)
+            devices.bound_threads(wanted.threads)
+            self._reader = None  # gone before the next one takes its memory
+            runner = cast(type[TextReader], load_runner(self._spec))
+            self._reader = runner.load(self._spec, weights, wanted)
+            self._reader_options = wanted
+            logger.info("loaded model=%s s=%.1f", self._spec.name, time.perf_counter() - began)
+        return self._reader
+
+    async def _preload(self) -> None:
+        try:
+            await self._loaded()
+        except InpaintError as error:  # the first picture is told the same
+            logger.warning("preload failed: model=%s %s", self._spec.name, error.detail)
+
+    def _blame_of_reading(self, image: Image) -> Blame:
+        height, width = image.shape[:2]
+        return Blame(
+            f"The model '{self._spec.name}' failed on this picture.",
+            f"Reading a picture of {width}x{height} px did not fit into memory; try a smaller one.",
+            {"model": self._spec.name, "height": height, "width": width},
+        )
+
+    async def _tell(self) -> None:
+        spec = self._spec
+        loaded, held = ((), 0) if self._reader is None else ((spec.name,), spec.memory_mb * MiB)
+        await self._report(ReplicaReport(self._name, self._setup.family, loaded, held))
+
+
+def _read(reader: TextReader, image: Image, options: ReadOptions, arrived: float) -> ReadResult:
+    began = time.perf_counter()
+    regions = reader.read(image, options)
+    ended = time.perf_counter()
+    return ReadResult(regions, 1e3 * (began - arrived), 1e3 * (ended - began))
