@@ -4,9 +4,7 @@ import asyncio
 import logging
 import time
 from functools import partial
-from typing import Any, Literal, cast
-
-from pydantic import Field
+from typing import Any
 
 from deployments import devices
 from deployments.device_thread import Blame, DeviceThread
@@ -16,42 +14,10 @@ from deployments.weights import WeightsStore
 from inpaint.arrays import Image
 from inpaint.errors import InpaintError
 from inpaint.reports import ReplicaReport
-from inpaint.settings import MiB
-from inpaint.specs import Spec
+from inpaint.settings import MiB, OcrConfig
 from inpaint.texts import ReaderOptions, ReadOptions, ReadResult, TextReader
 
 logger = logging.getLogger("ray.serve")
-
-
-class OcrConfig(Spec):
-    """The `user_config:` of an OCR family."""
-
-    threads: int | None = Field(
-        default=None, ge=1, description="Compute threads; absent: as many as there are cores."
-    )
-    hang_after_s: float = Field(
-        default=600, gt=0, description="A reading that takes longer makes the replica unhealthy."
-    )
-    preload: bool = Field(
-        default=False, description="Load when the replica starts, not at the first picture."
-    )
-    max_detector_pixels: int = Field(
-        default=8_000_000,
-        ge=32 * 32,
-        description="What the detector may see of one picture, all scales and tiles together.",
-    )
-    engine: Literal["onnxruntime", "paddle"] = Field(
-        default="onnxruntime", description="PaddleOCR's engine; paddle needs paddlepaddle."
-    )
-    det_model: str | None = Field(
-        default=None,
-        description="A detector by PaddleOCR's name, which PaddleOCR downloads, e.g. "
-        "PP-OCRv6_medium_det; absent: the shipped one.",
-    )
-    rec_model: str | None = Field(
-        default=None,
-        description="A recogniser by PaddleOCR's name, e.g. korean_PP-OCRv5_mobile_rec.",
-    )
 
 
 class OcrReplica:
@@ -126,7 +92,7 @@ class OcrReplica:
             weights = self._store.verified(self._spec)
             devices.bound_threads(wanted.threads)
             self._reader = None  # gone before the next one takes its memory
-            runner = cast(type[TextReader], load_runner(self._spec))
+            runner: type[TextReader] = load_runner(self._spec)
             self._reader = runner.load(self._spec, weights, wanted)
             self._reader_options = wanted
             logger.info("loaded model=%s s=%.1f", self._spec.name, time.perf_counter() - began)

@@ -36,7 +36,7 @@ def grown(polygon: NDArray[np.floating], growth_px: float, window: Box) -> Mask:
     corners = (polygon - np.array([window.left, window.top])) * 2**_FRACTION_BITS
     points = [np.rint(corners).astype(np.int32)]
     cv2.fillPoly(mask, points, (255,), shift=_FRACTION_BITS)
-    if growth_px > 0:
-        pen_px = 2 * round(growth_px) + 1
+    pen_px = round(2 * growth_px)  # OpenCV's pens are 1 px wider than they say
+    if pen_px > 0:
         cv2.polylines(mask, points, True, (255,), pen_px, shift=_FRACTION_BITS)
     return mask

@@ -3,37 +3,30 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-import cv2
 import numpy as np
 
 from inpaint.arrays import Mask, Size
-from inpaint.boxes import Box, merge_overlapping, with_margin
+from inpaint.boxes import Box, merge_overlapping
 from inpaint.masks import from_polygons, holes
+from inpaint.polygons import around, grown
 from inpaint.texts import TextRegion
 
 LOOK_AROUND = 1.0
 """Context around an erased line, in line heights: a detector finds nothing at a picture's edge."""
+LOOK_AROUND_PX = 8
+"""And at least so many pixels."""
 
 REMAINS_SHARE = 0.5
 """A line counts as remaining when this part of it lies where text was erased."""
 
 
-def box_of(region: TextRegion, size: Size) -> Box:
-    """The box around a line's polygon, within a picture of `size`; at least one pixel."""
-    low = np.floor(region.polygon.min(axis=0)).astype(int)
-    high = np.ceil(region.polygon.max(axis=0)).astype(int)
-    left, top = np.clip(low, 0, (size[1] - 1, size[0] - 1)).tolist()
-    right, bottom = np.clip(high, (left + 1, top + 1), (size[1], size[0])).tolist()
-    return Box(left, top, right, bottom)
-
-
 def windows(lines: Sequence[TextRegion], size: Size) -> tuple[Box, ...]:
     """The parts of a picture of `size` to read again: each line and what is around it."""
     looked_at = (
-        with_margin(box_of(line, size), max(8, round(LOOK_AROUND * line.height_px)), size)
+        around(line.polygon, max(LOOK_AROUND_PX, LOOK_AROUND * line.height_px), size)
         for line in lines
     )
-    return merge_overlapping(list(looked_at))
+    return merge_overlapping([box for box in looked_at if min(box.size) > 0])
 
 
 def moved(regions: Iterable[TextRegion], window: Box) -> list[TextRegion]:
@@ -47,19 +40,18 @@ def remaining(found: Iterable[TextRegion], mask: Mask) -> list[TextRegion]:
 
     A text beside the mask, which a rule keeps, is found again too, and stays.
     """
-    size = (mask.shape[0], mask.shape[1])
-    return [region for region in found if region.text.strip() and _share(region, mask, size)]
+    return [region for region in found if region.text.strip() and _lies_in(region, mask)]
 
 
-def _share(region: TextRegion, mask: Mask, size: Size) -> bool:
-    window = box_of(region, size)
-    corner = np.array([window.left, window.top])
-    inside = from_polygons([region.polygon - corner], window.size)
-    covered = cv2.countNonZero(cv2.bitwise_and(inside, mask[window.window]))
-    return covered >= REMAINS_SHARE * max(1, cv2.countNonZero(inside))
+def _lies_in(region: TextRegion, mask: Mask) -> bool:
+    window = around(region.polygon, 0, (mask.shape[0], mask.shape[1]))
+    inside = grown(region.polygon, 0, window)
+    erased = np.count_nonzero(inside & mask[window.window])
+    return erased > 0 and erased >= REMAINS_SHARE * np.count_nonzero(inside)
 
 
 def line_holes(mask: Mask, lines: Sequence[TextRegion]) -> tuple[Box, ...]:
     """The holes of `mask` with the letters of a line taken together."""
     size = (mask.shape[0], mask.shape[1])
-    return holes(cv2.bitwise_or(mask, from_polygons([line.polygon for line in lines], size)))
+    whole_lines = from_polygons([line.polygon for line in lines], size)
+    return holes(np.maximum(mask, whole_lines))

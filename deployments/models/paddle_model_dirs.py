@@ -10,7 +10,7 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -90,14 +90,14 @@ def _private(folder: Path) -> Path:
 def _made(root: Path, sources: Mapping[str, Path]) -> Path:
     """The folder below `root` that belongs to exactly these files; made unless it is there."""
     target = root / f"rapidocr-{version('rapidocr')}-{_digest(sources)}"
-    if all((target / name / "inference.onnx").is_file() for name in sources):
-        return target  # a link whose target has gone is no file
+    if _is_complete(target, sources):
+        return target
     root.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix="draft-", dir=root))
     try:
         for name, source in sources.items():
             _write_model(draft / name, name, source)
-        _put(draft, target)
+        _put(draft, target, sources)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return target
@@ -112,13 +112,25 @@ def _digest(sources: Mapping[str, Path]) -> str:
     return hashlib.sha256("\n".join(facts).encode()).hexdigest()[:16]
 
 
-def _put(draft: Path, target: Path) -> None:
+def _is_complete(target: Path, sources: Iterable[str]) -> bool:
+    """Whether nothing has been swept out of the folder; a link whose target has gone is no file."""
+    return all(
+        (target / name / file).is_file()
+        for name in sources
+        for file in ("inference.onnx", "inference.yml")
+    )
+
+
+def _put(draft: Path, target: Path, sources: Iterable[str]) -> None:
     try:
         draft.rename(target)
     except OSError:
-        if not target.is_dir():
-            raise
-        logger.debug("another process was first: %s", target.name)
+        if _is_complete(target, sources):
+            return  # another process was first
+        damaged = Path(tempfile.mkdtemp(prefix="draft-", dir=target.parent))
+        target.rename(damaged / "damaged")
+        shutil.rmtree(damaged, ignore_errors=True)
+        draft.rename(target)
 
 
 def _write_model(folder: Path, name: str, source: Path) -> None:

@@ -4,6 +4,7 @@ import logging
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -93,7 +94,8 @@ class PaddleOcr:
             views = plan_views(size, options.zoom, self._max_detector_pixels)
         else:
             views = plan_whole(size, PADDLE_LONG_PX)
-        lines = merge([line for view in views for line in self._detect(image, view, options)])
+        found = [line for view in views for line in self._detect(image, view, options)]
+        lines = [_within(size, line) for line in merge(found)]
         if options.recognise:
             regions = [region for region in self._recognise(image, lines) if _is_credible(region)]
             regions = [region for region in unnest(regions) if region.score >= options.min_score]
@@ -179,6 +181,11 @@ def _line(points: Polygon, score: float, view: View, picture: Size) -> Line | No
     return Line(quad, score, view.scale, is_cut)
 
 
+def _within(picture: Size, line: Line) -> Line:
+    """`line` without what the rectangle around joined parts has outside the picture."""
+    return replace(line, quad=np.clip(line.quad, 0, picture[::-1]).astype(np.float32))
+
+
 def _is_credible(region: TextRegion) -> bool:
     """Whether the detector or the recogniser is sure that this is text.
 
@@ -195,9 +202,10 @@ def _unread(line: Line) -> TextRegion:
 
 
 def _is_flat(part: Image) -> bool:
-    rows = part.reshape(part.shape[0], -1)  # column by column first: numpy is 50 times faster so
-    spread = rows.max(axis=0).reshape(-1, 3).max(axis=0) - rows.min(axis=0).reshape(-1, 3).min(axis=0)
-    return bool(spread.max() < FLAT_LEVELS)
+    rows = part.reshape(part.shape[0], -1)  # numpy is 25 times faster along one axis at a time
+    brightest = rows.max(axis=0).reshape(-1, 3).max(axis=0)
+    darkest = rows.min(axis=0).reshape(-1, 3).min(axis=0)
+    return bool((brightest - darkest).max() < FLAT_LEVELS)
 
 
 def _prepare_environment() -> None:

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-import cv2
 import numpy as np
 from PIL import Image as PillowImage
 
@@ -11,9 +10,9 @@ from inpaint.codecs import jpeg, pixels
 from inpaint.codecs.headers import check_size, take_apart
 from inpaint.codecs.picture import Format, Limits, Metadata, Picture
 from inpaint.codecs.source import Source, foreign_errors_named
+from inpaint.masks import binarize
 
 SIDEWAYS_FROM = 5  # EXIF orientations 5 to 8 exchange width and height
-HOLE_ABOVE = 127  # IOPaint's threshold
 EMBEDDABLE = (b"RGB ", b"GRAY")  # colour spaces of ICC.1 that our outputs can have
 
 
@@ -54,8 +53,7 @@ def decode_mask(data: bytes | memoryview, limits: Limits) -> Mask:
     check_size(source.header, limits)
     with foreign_errors_named(source.header.format.upper()):
         grey = pixels.upright(_grey(data, source), source.orientation)
-    _, mask = cv2.threshold(grey, HOLE_ABOVE, 255, cv2.THRESH_BINARY)
-    return pixels.uint8(mask)
+    return binarize(grey)
 
 
 def _fast_jpeg(data: bytes | memoryview, source: Source) -> Image | None:

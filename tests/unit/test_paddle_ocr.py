@@ -2,6 +2,7 @@
 
 import re
 import socket
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -91,10 +92,6 @@ def test_writing_turned_by_quarters_is_read_and_outlined_from_its_own_top_left(r
     (turned,) = reader.read(np.rot90(upright, quarters), ReadOptions())
     assert turned.text == straight.text == "Handle with care"
     assert turned.height_px == pytest.approx(straight.height_px, rel=0.3)
-    back = turned.polygon.copy()
-    for _ in range(quarters):  # undo the counter-clockwise turns, one by one
-        height = 400 if back is turned.polygon else 0
-        del height
     corner = {1: (0, 1), 2: (1, 1), 3: (1, 0)}[quarters]
     extremes = turned.polygon.min(axis=0), turned.polygon.max(axis=0)
     own = [extremes[corner[axis]][axis] for axis in (0, 1)]
@@ -113,16 +110,16 @@ def test_slanted_writing_is_read(reader, degrees):
 
 
 def test_small_writing_is_found_in_a_large_picture(reader):
-    page = written((3000, 4000), ("SAMPLE copy 2026", 2900, 2100, 12))
+    page = written((3000, 4000), ("SAMPLE copy 2026", 2900, 2100, 14))  # capitals of 10 px
     (region,) = reader.read(page, ReadOptions())
     assert region.text == "SAMPLE copy 2026"
-    assert covers(region, 2900, 2103, 3000, 2114)
+    assert covers(region, 2900, 2104, 3018, 2117)
     assert reader.read(page, ReadOptions(multiscale=False)) == []
 
 
 def test_large_writing_is_found_beside_small(reader):
-    page = written((1300, 1900), ("EXIT", 300, 300, 300), ("staff only", 1500, 1200, 14))
-    assert texts(reader.read(page, ReadOptions())) == ["EXIT", "staff only"]
+    page = written((800, 1600), ("EXIT", 300, 200, 280), ("staff only", 1400, 740, 14))
+    assert texts(reader.read(page, ReadOptions(zoom=1))) == ["EXIT", "staff only"]
 
 
 def test_lines_across_tiles_are_found_once_and_whole(reader):
@@ -185,10 +182,8 @@ def test_settings_of_one_picture_do_not_reach_the_next(reader):
 def test_picture_stays_as_it_was(reader):
     page = written((120, 300), ("Do not copy", 30, 40, 30))
     before = page.copy()
-    regions = reader.read(page, ReadOptions())
+    assert texts(reader.read(page, ReadOptions())) == ["Do not copy"]
     np.testing.assert_array_equal(page, before)
-    np.testing.assert_array_equal(reader.read(page[:, ::1], ReadOptions())[0].polygon,
-                                  regions[0].polygon)  # fmt: skip
 
 
 def test_views_of_arrays_are_read_too(reader):
@@ -206,6 +201,6 @@ def test_chinese_is_read(reader):
 
 
 def test_missing_package_names_the_extra(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "paddleocr", None)
+    monkeypatch.setitem(sys.modules, "paddleocr", None)
     with pytest.raises(ExtraMissingError, match=r"inpaint-serve\[ocr\]"):
         PaddleOcr.load(SPEC, [], LoadOptions())

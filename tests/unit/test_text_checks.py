@@ -2,18 +2,19 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inpaint.text_checks import box_of, line_holes, moved, remaining, windows
+from inpaint.boxes import Box
+from inpaint.text_checks import line_holes, moved, remaining, windows
 from tests.unit.test_text_rules import line
 
 SIZE = (100, 200)
 ANYWHERE = st.integers(-300, 500)
 
 
-@given(ANYWHERE, ANYWHERE, st.integers(0, 300), st.integers(0, 300))
-def test_boxes_lie_in_the_picture_and_are_never_empty(left, top, width, height):
-    box = box_of(line(left=left, top=top, width=width, height=height), SIZE)
-    assert 0 <= box.left < box.right <= SIZE[1]
-    assert 0 <= box.top < box.bottom <= SIZE[0]
+@given(ANYWHERE, ANYWHERE, st.integers(1, 300), st.integers(1, 300))
+def test_windows_lie_in_the_picture_and_are_never_empty(left, top, width, height):
+    for box in windows([line(left=left, top=top, width=width, height=height)], SIZE):
+        assert 0 <= box.left < box.right <= SIZE[1]
+        assert 0 <= box.top < box.bottom <= SIZE[0]
 
 
 def test_windows_of_near_lines_are_read_together_and_of_far_ones_apart():
@@ -24,7 +25,7 @@ def test_windows_of_near_lines_are_read_together_and_of_far_ones_apart():
 
 
 def test_moved_regions_are_in_the_whole_pictures_coordinates():
-    window = box_of(line(left=50, top=30), SIZE)
+    window = Box(50, 30, 130, 46)
     (region,) = moved([line(left=1, top=2)], window)
     assert region.polygon[0].tolist() == [51, 32]
 
