@@ -74,7 +74,7 @@ class OcrReplica:
     async def _loaded(self) -> TextReader:
         """The reader that the present config asks for, loaded if it must be."""
         wanted = ReaderOptions(
-            device=devices.resolve(self._setup.device),
+            device=self._setup.device,
             threads=self._config.threads or devices.default_threads(),
             engine=self._config.engine,
             det_model=self._config.det_model,
@@ -93,7 +93,9 @@ class OcrReplica:
             devices.bound_threads(wanted.threads)
             self._reader = None  # gone before the next one takes its memory
             runner: type[TextReader] = load_runner(self._spec)
-            self._reader = runner.load(self._spec, weights, wanted)
+            device = devices.resolve(wanted.device)  # may import torch: not on the event loop
+            options = wanted.model_copy(update={"device": device})
+            self._reader = runner.load(self._spec, weights, options)
             self._reader_options = wanted
             logger.info("loaded model=%s s=%.1f", self._spec.name, time.perf_counter() - began)
         return self._reader

@@ -70,7 +70,7 @@ class ReadOptions(Spec):
         "at the whole, its longer side at most 960 px.",
     )
     zoom: float = Field(
-        default=1.5,
+        default=1.0,
         ge=0.25,
         le=4,
         description="How large the tiles are looked at, as far as the server's pixels for one "

@@ -12,7 +12,7 @@ settings.register_profile("quick", deadline=None, max_examples=30)
 settings.load_profile("quick")
 
 TESTS = Path(__file__).parent
-TIERS = ("unit", "serve", "parity", "e2e")
+TIERS = ("unit", "models", "serve", "parity", "e2e")
 
 
 def pytest_collection_modifyitems(items):

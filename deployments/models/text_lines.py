@@ -186,18 +186,19 @@ def _is_sharper(line: Line, longer: Line) -> bool:
     return line.scale != longer.scale and (line.scale == finer) == is_finer_sharp
 
 
-def _is_superseded(line: Line, lines: Sequence[Line]) -> bool:
-    """Whether a finer scale resolved what this one shows as a thick bar."""
-    if min(_sides(line.quad)) * line.scale > BLURRED_PX:
+def _is_superseded(bar: Line, lines: Sequence[Line]) -> bool:
+    """Whether finer scales resolved most of what this one shows as a thick bar."""
+    if min(_sides(bar.quad)) * bar.scale > BLURRED_PX:
         return False
-    finer = [
-        _length(other)
-        for other in lines
-        if other.scale > line.scale
-        and other.box.overlaps(line.box)
-        and _is_inside(other.quad, line.quad)
-    ]
-    return sum(finer) >= 0.7 * _length(line)
+    along, _ = _axes(bar)
+    resolved = 0.0
+    for line in lines:
+        if line.scale > bar.scale and line.box.overlaps(bar.box):
+            area, shared = cv2.intersectConvexConvex(bar.quad, line.quad)
+            length = float(np.ptp(shared @ along)) if area else 0.0
+            if area > 0.5 * length * min(_sides(line.quad)):  # not only its edge
+                resolved += length
+    return resolved >= 0.7 * _length(bar)
 
 
 def _is_inside(inner: Polygon, outer: Polygon) -> bool:

@@ -128,6 +128,16 @@ def test_thick_bars_of_a_coarse_scale_give_way_to_what_is_in_them():
     assert len(merge([line(0, 0, 410, 50, scale=0.25), *rows])) == 3
 
 
+def test_thick_bars_on_a_part_of_a_finer_line_go():
+    assert boxes(merge([line(300, 0, 700, 90, scale=0.1), line(0, 20, 600, 60)])) == [
+        (0, 20, 600, 60)
+    ]
+
+
+def test_thick_bars_stay_where_finer_scales_found_only_the_row_beside():
+    assert len(merge([line(0, 0, 400, 60, scale=0.2), line(0, 50, 400, 80)])) == 2
+
+
 def test_coarse_line_stays_where_a_finer_scale_saw_little_of_it():
     assert len(merge([line(0, 0, 400, 30, scale=0.25), line(0, 5, 60, 15)])) == 2
 
@@ -195,7 +205,7 @@ def test_batches_hold_each_strip_once_and_like_with_like():
     strips = [np.zeros((20, int(width), 3), np.uint8) for width in rng.integers(5, 900, 60)]
     groups = list(batches(strips))
     assert sorted(n for group in groups for n in group) == list(range(60))
-    assert 5 < len(groups) < 40
+    assert 5 < len(groups) < 60
     widest = [max(strips[n].shape[1] for n in group) for group in groups]
     assert widest == sorted(widest)
     assert list(batches([])) == []
