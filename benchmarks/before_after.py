@@ -1,6 +1,6 @@
 """Makes docs/images/before-after.jpg: a photo, a mask, and the photo with the objects erased.
 
-    python -m benchmarks.before_after
+python -m benchmarks.before_after
 """
 
 from pathlib import Path

@@ -47,7 +47,7 @@ def _lies_in(region: TextRegion, mask: Mask) -> bool:
     window = around(region.polygon, 0, (mask.shape[0], mask.shape[1]))
     inside = grown(region.polygon, 0, window)
     erased = np.count_nonzero(inside & mask[window.window])
-    return erased > 0 and erased >= REMAINS_SHARE * np.count_nonzero(inside)
+    return bool(erased > 0 and erased >= REMAINS_SHARE * np.count_nonzero(inside))
 
 
 def line_holes(mask: Mask, lines: Sequence[TextRegion]) -> tuple[Box, ...]:

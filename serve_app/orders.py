@@ -20,7 +20,7 @@ from inpaint.texts import ReadOptions
 from serve_app.bodies import Value
 from serve_app.text_removal import TextOrder
 
-DEFAULT_MARGIN = 0.1
+DEFAULT_MARGIN = 0.03
 """Chosen by benchmarks/text_removal.py; see docs/text-removal.md."""
 
 PARAMS: dict[Kind, type[Params]] = {Kind.ERASE: EraseParams}
@@ -47,7 +47,7 @@ class RemoveTextFields(InpaintFields, TextRules):
     """The fields of POST /remove-text that mean the same for every model."""
 
     mask_mode: MaskMode = Field(
-        default=MaskMode.POLYGON,
+        default=MaskMode.STROKE,
         description="polygon: the line's outline, grown. box: its upright box. "
         "stroke: the glyphs themselves where they can be told from the background.",
     )

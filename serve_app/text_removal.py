@@ -8,18 +8,22 @@ import numpy as np
 
 from inpaint import codecs
 from inpaint.arrays import Image, Mask
+from inpaint.boxes import Box
 from inpaint.flat_fill import fill_flat
 from inpaint.jobs import Order, Result, Timings
+from inpaint.masks import from_polygons
 from inpaint.plans import plan
 from inpaint.text_checks import line_holes, moved, remaining, windows
 from inpaint.text_masks import MaskMode, text_mask
 from inpaint.text_rules import Fate, Judged, TextRules, judge
-from inpaint.texts import TextRegion
+from inpaint.texts import Polygon, TextRegion
 from inpaint.tiles import Cut, cut
 from serve_app.pipeline import Bench, Paint, Read, count, encode, paste_all
 
 GROWTH = 2.0
 """What the margin is multiplied by where words remain."""
+GROWTH_LEAST = 0.1
+"""And what it is at least then, in line heights: twice no margin is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +76,19 @@ class TextRemoval:
         self._run = bench.threads.run
         self._timings = Timings()
         self._tiles = 0
+        self._kept: list[Polygon] = []
 
     async def __call__(self, source: bytes | memoryview) -> TextResult:
         """Read the text, erase the lines that no rule keeps, and check that they are gone."""
+        asked = self._asked
         with self._timings.stage("decode"):
             picture = await self._run(codecs.decode, source, self._bench.limits)
         with self._timings.stage("read"):
-            judged = judge(await self._read(picture.image), self._asked.rules)
+            judged = judge(await self._read(picture.image), asked.rules)
         lines = [entry.region for entry in judged if entry.fate is Fate.REMOVED]
-        mask = await self._mask(picture.image, lines, self._asked.mask_mode, 1.0)
-        if self._asked.dry_run:
+        self._kept = [entry.region.polygon for entry in judged if entry.fate is not Fate.REMOVED]
+        mask = await self._mask(picture.image, lines, asked.mask_mode, asked.mask_margin)
+        if asked.dry_run:
             return self._done(judged, lines, mask, None)
         image: Image | None = None
         left: list[TextRegion] = []
@@ -106,18 +113,22 @@ class TextRemoval:
         left = await self._still_there(image, lines, mask)
         if left:
             lines = [*lines, *left]
-            wider = await self._mask(original, left, MaskMode.POLYGON, GROWTH)
-            mask = np.maximum(mask, wider)
+            margin = max(GROWTH * self._asked.mask_margin, GROWTH_LEAST)
+            wider = await self._mask(original, left, MaskMode.POLYGON, margin)
+            mask = await self._run(np.maximum, mask, wider)
             image = await self._erase(original, lines, mask)
             left = await self._still_there(image, lines, mask)
         return image, mask, left
 
     async def _mask(
-        self, image: Image, lines: Sequence[TextRegion], mode: MaskMode, growth: float
+        self, image: Image, lines: Sequence[TextRegion], mode: MaskMode, margin: float
     ) -> Mask:
+        """The lines' mask. Of a pixel that a kept line shares, keeping wins."""
         with self._timings.stage("mask"):
-            margin = growth * self._asked.mask_margin
-            return await self._run(text_mask, image, lines, mode, margin)
+            mask = await self._run(text_mask, image, lines, mode, margin)
+            if self._kept:
+                mask = await self._run(_without, mask, self._kept)
+            return mask
 
     async def _erase(self, original: Image, lines: Sequence[TextRegion], mask: Mask) -> Image:
         """A new picture without what `mask` marks: flat parts filled, the rest by the model."""
@@ -151,14 +162,9 @@ class TextRemoval:
         """Lines that can be read where text was erased; only those places are read again."""
         with self._timings.stage("verify"):
             parts = windows(lines, (mask.shape[0], mask.shape[1]))
-            found = await asyncio.gather(
-                *(self._read(np.ascontiguousarray(image[part.window])) for part in parts)
-            )
-        return [
-            region
-            for part, regions in zip(parts, found, strict=True)
-            for region in remaining(moved(regions, part), mask)
-        ]
+            crops = await self._run(_cut_out, image, parts)
+            found = await asyncio.gather(*(self._read(crop) for crop in crops))
+            return await self._run(_left, parts, found, mask)
 
     def _result(self, data: bytes, format_: codecs.Format, mask: Mask) -> Result:
         order, size = self._order, (mask.shape[0], mask.shape[1])
@@ -172,3 +178,22 @@ class TextRemoval:
         result: Result | None,
     ) -> TextResult:
         return TextResult(judged, remaining, mask, result, self._order.spec.name, self._timings)
+
+
+def _without(mask: Mask, polygons: Sequence[Polygon]) -> Mask:
+    inside = from_polygons(polygons, (mask.shape[0], mask.shape[1]))
+    return np.asarray(np.where(inside > 0, 0, mask), np.uint8)
+
+
+def _cut_out(image: Image, parts: Sequence[Box]) -> list[Image]:
+    return [np.ascontiguousarray(image[part.window]) for part in parts]
+
+
+def _left(
+    parts: Sequence[Box], found: Sequence[Sequence[TextRegion]], mask: Mask
+) -> list[TextRegion]:
+    return [
+        region
+        for part, regions in zip(parts, found, strict=True)
+        for region in remaining(moved(regions, part), mask)
+    ]

@@ -60,6 +60,14 @@ def shipped_model_dirs(cache: Path) -> ModelDirs:
     return ModelDirs(folder / DET_MODEL, folder / REC_MODEL)
 
 
+def silence_onnxruntime() -> None:
+    """Keep ONNX Runtime from reporting its use to its makers, which it does since version 1.31.
+
+    It looks once, when it is imported; whoever wants it sets the variable to 0.
+    """
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
+
 def _shipped_models() -> Mapping[str, Path]:
     found = find_spec("rapidocr")  # the package itself is not imported
     if found is None or found.origin is None:
@@ -181,6 +189,7 @@ def _recognition(source: Path) -> dict[str, Any]:
 
 def _characters(source: Path) -> list[str]:
     """The alphabet, which rapidocr keeps inside the model file."""
+    silence_onnxruntime()
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(source), providers=["CPUExecutionProvider"])

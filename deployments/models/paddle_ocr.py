@@ -11,7 +11,12 @@ from typing import Any, Self
 import cv2
 import numpy as np
 
-from deployments.models.paddle_model_dirs import DET_MODEL, REC_MODEL, shipped_model_dirs
+from deployments.models.paddle_model_dirs import (
+    DET_MODEL,
+    REC_MODEL,
+    shipped_model_dirs,
+    silence_onnxruntime,
+)
 from deployments.models.text_crops import (
     Strip,
     batches,
@@ -209,7 +214,8 @@ def _is_flat(part: Image) -> bool:
 
 
 def _prepare_environment() -> None:
-    """What PaddleX reads when it is imported."""
+    """What PaddleX and ONNX Runtime read when they are imported."""
+    silence_onnxruntime()
     # It would look for a reachable model hub, over the network, each time.
     os.environ["PADDLE_PDX_DISABLE_MODEL_SOURCE_CHECK"] = "True"
     if not os.access(Path.home(), os.W_OK):  # it makes ~/.paddlex, or fails to be imported
@@ -231,7 +237,8 @@ def _model_arguments(options: ReaderOptions) -> tuple[dict[str, str], dict[str, 
 
 def _engine_arguments(options: ReaderOptions) -> Mapping[str, Any]:
     if options.engine == "paddle":
-        device = options.device.replace("cuda", "gpu")
+        is_gpu = options.device.startswith("cuda")
+        device = options.device.replace("cuda", "gpu") if is_gpu else "cpu"
         return {"engine": "paddle", "device": device, "cpu_threads": options.threads}
     threads = {"intra_op_num_threads": options.threads, "inter_op_num_threads": 1}
     return {"engine": "onnxruntime", "device": _onnx_device(options), "engine_config": threads}

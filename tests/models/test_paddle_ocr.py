@@ -1,5 +1,6 @@
 """The real PaddleOCR, with the shipped models, on small rendered pictures."""
 
+import os
 import re
 import socket
 import sys
@@ -212,6 +213,10 @@ def test_chinese_is_read(reader):
     page = written((200, 500), ("小心地滑 禁止转载", 40, 60, 40), font=fonts[0])
     found = "".join(texts(reader.read(page, ReadOptions())))
     assert re.sub(r"\s", "", found) == "小心地滑禁止转载"
+
+
+def test_onnxruntime_reports_nothing_to_its_makers(reader):
+    assert os.environ["ORT_DISABLE_TELEMETRY"] == "1"
 
 
 def test_missing_package_names_the_extra(monkeypatch):

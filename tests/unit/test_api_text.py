@@ -121,6 +121,14 @@ async def test_only_the_places_that_changed_are_read_again(service, page):
     assert part[0] * part[1] < whole[0] * whole[1]
 
 
+async def test_a_kept_line_keeps_the_pixels_that_a_removed_one_shares(service, page):
+    service.reader.answers = [[line(), line("Keep", top=30)]]
+    content = (await ask(service, page, model="cv2", keep="keep", mask_mode="box")).json()
+    result = pixels(base64.b64decode(content["image"]))
+    np.testing.assert_array_equal(result[30:46, 10:90], page[30:46, 10:90])
+    assert (result[20:29, 10:90] > 0).any()
+
+
 async def test_verify_can_be_left_out(service, page):
     service.reader.answers = [[line()]]
     await ask(service, page, model="cv2", verify="false")
