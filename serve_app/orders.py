@@ -20,7 +20,7 @@ from inpaint.texts import ReadOptions
 from serve_app.bodies import Value
 from serve_app.text_removal import TextOrder
 
-DEFAULT_MARGIN = 0.03
+DEFAULT_MARGIN = 0.0
 """Chosen by benchmarks/text_removal.py; see docs/text-removal.md."""
 
 PARAMS: dict[Kind, type[Params]] = {Kind.ERASE: EraseParams}

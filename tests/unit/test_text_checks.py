@@ -34,7 +34,8 @@ def test_only_words_in_the_mask_remain():
     mask = np.zeros(SIZE, np.uint8)
     mask[15:40, 5:100] = 255
     inside, beside, empty = line(), line(left=110), line(text=" ")
-    assert remaining([inside, beside, empty], mask) == [inside]
+    letter, unsure = line(text="8"), line(score=0.4)
+    assert remaining([inside, beside, empty, letter, unsure], mask) == [inside]
 
 
 def test_letters_of_a_line_are_one_hole():
