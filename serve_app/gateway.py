@@ -5,7 +5,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import ParamSpec, TypeVar
 
-from inpaint.arrays import Image, Size
+from inpaint.arrays import Size
 from inpaint.codecs import Limits
 from inpaint.deadlines import Deadline
 from inpaint.jobs import Order, Result, Timings, Upload
@@ -15,6 +15,7 @@ from inpaint.specs import ModelSpec
 from inpaint.texts import ReadOptions, TextRegion
 from serve_app import bodies, pipeline
 from serve_app.bodies import Body
+from serve_app.calls import Painter, Reader
 from serve_app.families import Family, TextFamily
 from serve_app.orders import (
     InpaintFields,
@@ -24,8 +25,6 @@ from serve_app.orders import (
     read_fields,
     read_options,
 )
-from serve_app.painting import Painter
-from serve_app.pipeline import Read
 from serve_app.pixel_threads import PixelThreads
 from serve_app.retries import RefusedInputs, RetryOnce
 from serve_app.routing import Routes
@@ -139,15 +138,9 @@ class Gateway:
     def _painter(self, family: Family, order: Order, retry: RetryOnce) -> Painter:
         return Painter(family, order, retry, self.config.max_tiles_in_flight)
 
-    def _reader(self, options: ReadOptions, deadline: Deadline, retry: RetryOnce) -> Read:
-        """Reads text through the OCR family; what a lost replica had is sent again."""
+    def _reader(self, options: ReadOptions, deadline: Deadline, retry: RetryOnce) -> Reader:
         family = self._readers[self._routes.find_reader()]
-
-        async def read(image: Image) -> Sequence[TextRegion]:
-            answer = await retry(lambda: family.read(image, options, deadline))
-            return answer.regions
-
-        return read
+        return Reader(family, options, deadline, retry, self.config.max_tiles_in_flight)
 
     def cancel_here(self, request_id: str) -> bool:
         """Cancel a request that this ingress replica runs; False when it does not."""

@@ -20,8 +20,8 @@ from serve_app.pixel_threads import PixelThreads
 Paint = Callable[[Sequence[Cut]], Awaitable[Sequence[Painted]]]
 """Runs the order's model on every tile; answers come in the tiles' order."""
 
-Read = Callable[[Image], Awaitable[Sequence[TextRegion]]]
-"""Finds the text of a picture."""
+Read = Callable[[Sequence[Image]], Awaitable[Sequence[Sequence[TextRegion]]]]
+"""Finds the text of several pictures; answers come in their order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ async def find_text(
     with timings.stage("decode"):
         picture = await bench.threads.run(codecs.decode, source, bench.limits)
     with timings.stage("read"):
-        regions = await read(picture.image)
+        (regions,) = await read([picture.image])
     height, width = picture.image.shape[:2]
     return (height, width), regions, timings
 

@@ -1,6 +1,5 @@
 """Text out of a picture: read, judge, mask, erase, check. Knows neither HTTP nor Serve."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -84,7 +83,8 @@ class TextRemoval:
         with self._timings.stage("decode"):
             picture = await self._run(codecs.decode, source, self._bench.limits)
         with self._timings.stage("read"):
-            judged = judge(await self._read(picture.image), asked.rules)
+            (found,) = await self._read([picture.image])
+            judged = judge(found, asked.rules)
         lines = [entry.region for entry in judged if entry.fate is Fate.REMOVED]
         self._kept = [entry.region.polygon for entry in judged if entry.fate is not Fate.REMOVED]
         mask = await self._mask(picture.image, lines, asked.mask_mode, asked.mask_margin)
@@ -163,7 +163,7 @@ class TextRemoval:
         with self._timings.stage("verify"):
             parts = windows(lines, (mask.shape[0], mask.shape[1]))
             crops = await self._run(_cut_out, image, parts)
-            found = await asyncio.gather(*(self._read(crop) for crop in crops))
+            found = await self._read(crops)
             return await self._run(_left, parts, found, mask)
 
     def _result(self, data: bytes, format_: codecs.Format, mask: Mask) -> Result:

@@ -1,5 +1,6 @@
 """The whole service in one process without Ray: real gateway, real replicas, no handles."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +12,7 @@ from deployments.registry import Registry
 from deployments.weights import WeightsStore
 from inpaint.catalog import Catalog
 from inpaint.deadlines import Deadline
+from inpaint.errors import ReplicaLostError
 from inpaint.protocols import Painted
 from inpaint.resources import configs_dir
 from inpaint.settings import FamilyArgs
@@ -47,9 +49,13 @@ class ScriptedReader:
     answers: list[list[TextRegion]] = field(default_factory=list)
     fail_with: list[Exception] = field(default_factory=list)
     seen: list[tuple[int, ...]] = field(default_factory=list)
+    lost_calls: set[int] = field(default_factory=set)
 
     async def read(self, image, options, deadline: Deadline) -> ReadResult:
         self.seen.append(image.shape)
+        if len(self.seen) in self.lost_calls:
+            await asyncio.sleep(0)
+            raise ReplicaLostError("gone")
         if self.fail_with:
             raise self.fail_with.pop(0)
         return ReadResult(self.answers.pop(0) if self.answers else [], 0.0, 0.0)

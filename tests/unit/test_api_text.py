@@ -184,6 +184,16 @@ async def test_a_lost_reader_is_asked_once_more(service, page):
     problem(await ask(service, page, model="cv2"), 422, "input-refused")
 
 
+async def test_one_death_may_take_several_windows_along(service, rng):
+    """Both windows of the check are lost with their replica; that is one retry, not two."""
+    page = rng.integers(80, 256, (120, 900, 3), np.uint8)
+    service.reader.answers = [[line(), line(left=800)]]
+    service.reader.lost_calls = {2, 3}
+    answer = await ask(service, page, model="cv2")
+    assert answer.status_code == 200, answer.text
+    assert len(service.reader.seen) == 5
+
+
 async def test_ocr_switched_off_says_so(tmp_path, page):
     service = LocalService(tmp_path)
     for route in ("/ocr", "/remove-text"):

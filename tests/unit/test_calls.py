@@ -13,7 +13,7 @@ from inpaint.params import EraseParams
 from inpaint.plans import StrategyOptions, Tile
 from inpaint.protocols import Painted
 from inpaint.tiles import Cut
-from serve_app.painting import Painter
+from serve_app.calls import Painter
 from serve_app.retries import RefusedInputs, RetryOnce
 from tests.fakes import fake_spec
 
