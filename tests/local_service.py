@@ -76,7 +76,9 @@ class LocalService:
         self.families = {
             name: LocalFamily(
                 EraseReplica(
-                    FamilySetup(name, specs, model_dir=model_dir, model_folders=(OWN_MODELS,)),
+                    FamilySetup(
+                        name, specs, "cpu", model_dir=model_dir, model_folders=(OWN_MODELS,)
+                    ),
                     f"{name}-1",
                     self.registry.report,
                 )

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-from deployments.runners import load_runner
 from inpaint.catalog import Catalog
 from inpaint.resources import configs_dir, default_serve_config
 from inpaint.settings import AppArgs
@@ -54,16 +53,6 @@ def test_default_config_fits_a_machine_with_two_cores():
         for entry in document["applications"][0]["deployments"]
     ]
     assert sum(shares) < 2
-
-
-@pytest.mark.parametrize("spec", CATALOG.models, ids=lambda spec: spec.name)
-def test_shipped_model_has_a_runner_and_a_licence(spec):
-    runner = load_runner(spec)
-    assert callable(runner.load)
-    assert callable(runner.read if spec.kind is Kind.OCR else runner.forward)
-    assert spec.licence.name
-    assert spec.description
-    assert all(file.md5 for file in spec.weights)
 
 
 @pytest.fixture
