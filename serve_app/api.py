@@ -14,13 +14,13 @@ DESCRIPTION = """Erases objects and text from pictures. Every request names its 
 served at once, and what the mask does not mark stays as it was."""
 
 
-def create_api(gateway: Gateway) -> FastAPI:
-    """All routes, errors and layers."""
+def create_api(gateway: Gateway, *, echo_request_id: bool = True) -> FastAPI:
+    """All routes, errors and layers; behind Serve's proxy the id is echoed there."""
     app = FastAPI(title="inpaint-serve", version=_version(), description=DESCRIPTION)
     app.include_router(native_routes(gateway))
     app.include_router(health_routes(gateway))
     problems.install(app)
-    app.add_middleware(RequestIds)
+    app.add_middleware(RequestIds, echo=echo_request_id)
     return app
 
 

@@ -49,7 +49,7 @@ class Ingress:
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         """Called by Serve once the constructor has run."""
-        return create_api(self._gateway)
+        return create_api(self._gateway, echo_request_id=False)
 
     def reconfigure(self, config: dict[str, Any]) -> None:
         """Take over the deployment's `user_config`."""

@@ -15,10 +15,15 @@ class RequestIds:
 
     Serve's proxy makes one where the client sent none and passes it on, so that its log, ours and
     the answer agree.
+
+    Args:
+        app: the application inside.
+        echo: whether to put the id into the answer. Serve's proxy does so itself.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, echo: bool) -> None:
         self._app = app
+        self._echo = echo
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See the ASGI specification."""
@@ -34,4 +39,4 @@ class RequestIds:
                 MutableHeaders(scope=message)[REQUEST_ID] = request_id
             await send(message)
 
-        await self._app(scope, receive, send_with_id)
+        await self._app(scope, receive, send_with_id if self._echo else send)

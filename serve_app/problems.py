@@ -48,10 +48,8 @@ async def _on_http_error(request: Request, error: Exception) -> JSONResponse:
 
 async def _on_unknown_error(request: Request, error: Exception) -> JSONResponse:
     """A defect of ours. The log has the traceback, the caller the request's id to quote."""
-    detail = "The server failed on this request; the log has it under the request's id."
-    # Starlette answers this one outside of all layers, so the id is put in here.
-    headers = {"x-request-id": str(getattr(request.state, "request_id", ""))}
-    return problem(500, "internal", detail, headers)
+    request_id = getattr(request.state, "request_id", "unknown")
+    return problem(500, "internal", f"The server failed; its log has the request as {request_id}.")
 
 
 def install(app: FastAPI) -> None:

@@ -71,6 +71,12 @@ def test_health_and_readiness(client):
     assert set(ready["families"]) == {"Erase", "Fragile", "Narrow", "OCR"}
 
 
+def test_answers_carry_one_request_id(client):
+    sent = client.get("/healthz", headers={"x-request-id": "mine-1"})
+    assert sent.headers.get_list("x-request-id") == ["mine-1"]
+    assert len(client.get("/healthz").headers.get_list("x-request-id")) == 1
+
+
 def test_errors_of_replicas_arrive_as_problems(client, coffee, cup):
     answer = send(client, coffee, cup, model="broken")
     assert (answer.status_code, answer.json()["type"]) == (500, "/problems/model-failed")
