@@ -31,7 +31,8 @@ from benchmarks import pictures
 from benchmarks.servers import end, free_port, serve_run
 from inpaint.arrays import Image, Mask, Size
 from inpaint.resources import default_serve_config
-from tests.standins import md5_of, write_lama_torchscript
+from tests.standins import md5_of
+from tests.standins.lama import write_lama_torchscript
 
 STRATEGIES: dict[str, dict[str, str | int]] = {
     "Original": {},

@@ -20,6 +20,11 @@ class EraseParams(Spec):
     cv2_radius: int = Field(
         default=4, ge=1, le=100, description="Neighbourhood in pixels; OpenCV takes 1 to 100."
     )
+    ldm_steps: int = Field(default=20, ge=1, le=1000, description="Denoising steps of ldm.")
+    ldm_sampler: Literal["plms", "ddim"] = Field(default="plms", description="Sampler of ldm.")
+    zits_wireframe: bool = Field(
+        default=True, description="Let zits find straight lines and continue them."
+    )
     seed: int | None = Field(
         default=None, ge=0, le=SEED_MAX, description="Seed of a model's noise; drawn when absent."
     )

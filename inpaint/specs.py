@@ -106,4 +106,9 @@ class ModelSpec(Spec):
     batchable: bool = Field(default=False, description="Whether forward takes more than one image.")
     precisions: tuple[Literal["fp32", "fp16", "bf16"], ...] = ("fp32",)
     reads: tuple[str, ...] = Field(default=(), description="Parameters that change the result.")
+    default_seed: int | None = Field(
+        default=None,
+        ge=0,
+        description="Seed of a request that names none, where `seed` is read; absent: drawn anew.",
+    )
     memory_mb: int = Field(ge=0, description="Resident size of the loaded weights, in MiB.")

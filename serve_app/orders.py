@@ -96,13 +96,14 @@ def read_options(values: Mapping[str, Value]) -> ReadOptions:
 def make_order(
     spec: ModelSpec, fields: InpaintFields, rest: dict[str, Value], deadline: Deadline
 ) -> Order:
-    """What `spec`'s model is to do. Draws the seed, so that every tile and retry sees the same.
+    """What `spec`'s model is to do. Settles the seed, so that every tile and retry sees the same.
 
     Raises:
         ParamsError: a parameter is wrong, unknown, or not read by this model.
     """
     params = _read_params(spec, rest, fields)
-    seed = params.seed if params.seed is not None else secrets.randbelow(SEED_MAX)
+    stated = params.seed if params.seed is not None else spec.default_seed
+    seed = stated if stated is not None else secrets.randbelow(SEED_MAX)
     return Order(
         spec=spec,
         params=params.model_copy(update={"seed": seed}) if "seed" in spec.reads else params,

@@ -23,7 +23,8 @@ from inpaint.errors import WeightsCorruptError
 from inpaint.params import EraseParams
 from inpaint.protocols import LoadOptions
 from inpaint.specs import ModelSpec
-from tests.standins import md5_of, random_lama, write_lama_state_dict, write_lama_torchscript
+from tests.standins import md5_of
+from tests.standins.lama import random_lama, write_lama_state_dict, write_lama_torchscript
 
 ROOT = Path(__file__).parents[2]
 SPEC = ModelSpec.model_validate(yaml.safe_load((ROOT / "configs/models/lama.yaml").read_text()))

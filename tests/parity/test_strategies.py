@@ -10,7 +10,8 @@ import pytest
 
 from tests.conftest import pixels, png
 from tests.local_service import LocalService
-from tests.standins import md5_of, write_lama_torchscript
+from tests.standins import md5_of
+from tests.standins.lama import write_lama_torchscript
 
 NEAR_EXACT = 1
 """Levels that a network may differ by: float order changes with batch and threads."""

@@ -15,7 +15,8 @@ from ray.serve.schema import ServeDeploySchema
 
 from inpaint.resources import default_serve_config
 from tests.local_service import OWN_MODELS
-from tests.standins import md5_of, write_lama_torchscript
+from tests.standins import md5_of
+from tests.standins.lama import write_lama_torchscript
 
 ROOT = Path(__file__).parents[2]
 START_LIMIT_S = 120

@@ -1,9 +1,5 @@
-"""Stand-in weights: small random networks, written as the published files are.
+"""LaMa with random weights, in all the formats it is published in."""
 
-Importing this module imports no torch.
-"""
-
-import hashlib
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -14,11 +10,6 @@ if TYPE_CHECKING:
 
 LAMA_CONTRAST = 20.0
 """Factor on the last convolution: without it random weights answer with near-constant grey."""
-
-
-def md5_of(path: Path) -> str:
-    """Hexadecimal, as WeightFile.md5 states it."""
-    return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
 
 
 def random_lama(ngf: int = 4, blocks: int = 2, seed: int = 0) -> "LamaNetwork":
