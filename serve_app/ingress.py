@@ -12,9 +12,9 @@ from ray.serve.handle import DeploymentHandle
 from inpaint.reports import ServiceState
 from inpaint.settings import IngressConfig
 from serve_app.api import create_api
-from serve_app.families import ServeFamily
 from serve_app.gateway import Gateway
 from serve_app.routing import Routes
+from serve_app.serve_families import ServeFamily
 
 STATUS_LIFETIME_S = 2.0
 """How old Serve's status may be: every asking costs the controller a call."""

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import httpx
@@ -23,6 +24,12 @@ from serve_app.gateway import Gateway
 from serve_app.routing import Routes, assign
 
 OWN_MODELS = Path(__file__).parent / "own_models"
+
+
+@cache
+def known_models() -> Catalog:
+    """The shipped models and the tests' own, read once."""
+    return Catalog.from_dirs([configs_dir() / "models", OWN_MODELS])
 
 
 @dataclass
@@ -65,7 +72,7 @@ class LocalService:
     """One gateway over families made from the catalog and the tests' own models."""
 
     def __init__(self, model_dir: Path, *, has_ocr: bool = False) -> None:
-        catalog = Catalog.from_dirs([configs_dir() / "models", OWN_MODELS])
+        catalog = known_models()
         args = [FamilyArgs(deployment="Erase", kind=Kind.ERASE)]
         if has_ocr:
             args.append(FamilyArgs(deployment="OCR", kind=Kind.OCR))

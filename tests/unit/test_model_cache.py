@@ -324,13 +324,13 @@ async def test_callers_of_a_loaded_model_pass_the_first_in_line_until_its_patien
 
 
 async def test_loads_that_pass_the_first_in_line_do_not_lengthen_its_patience():
-    loader = Loader(budget=10, patience_s=0.3)
+    loader = Loader(budget=10, patience_s=0.12)
     user = await call(loader.cache, "a5")
     first = await call(loader.cache, "d10")
     await use(loader.cache, "b5")
-    await asyncio.sleep(0.2)
+    await asyncio.sleep(0.08)
     await use(loader.cache, "c5")
-    await asyncio.sleep(0.2)
+    await asyncio.sleep(0.08)
     late = await call(loader.cache, "b5")
     assert not late.has_model.is_set()
     await user.end()

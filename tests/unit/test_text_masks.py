@@ -1,6 +1,7 @@
 """Masks of text and flat fills, on rendered letters whose every pixel is known."""
 
 import time
+from functools import cache
 
 import cv2
 import numpy as np
@@ -29,8 +30,12 @@ STYLES = {
 def ground(colour, size=(120, 420), noise=2.0):
     """A photo's ground: a slope and a little noise."""
     slope = np.linspace(-20, 20, size[1])[None, :, None]
-    grain = np.random.default_rng(0).normal(0, noise, (*size, 3))
-    return np.clip(np.array(colour) + slope + grain, 0, 255).astype(np.uint8)
+    return np.clip(np.array(colour) + slope + noise * grain(size), 0, 255).astype(np.uint8)
+
+
+@cache
+def grain(size):
+    return np.random.default_rng(0).normal(0, 1, (*size, 3))
 
 
 def written(image, text="Gypsy quay 24", at=(40, 40), size=36, angle=0, shadow=False, **style):
