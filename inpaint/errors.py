@@ -10,17 +10,23 @@
     + MaskError                422 mask-mismatch
     + ParamsError              422 bad-params
     + InputRefusedError        422 input-refused
+    + ContentRefusedError      422 content-refused
     + UnknownModelError        404 unknown-model
     + UnknownRequestError      404 unknown-request
+    + UnknownFileError         404 unknown-file
     + RequestCancelledError    409 cancelled
   x UnavailableError           503 unavailable             try again later
     + OverloadedError          503 overloaded
     + OutOfMemoryError         503 out-of-memory
     + ReplicaLostError         503 replica-lost
     + FamilyMissingError       503 family-missing
+    + NoGpuError               503 no-gpu
+    + WarmingUpError           503 warming-up
     + ExtraMissingError        503 extra-missing
     + WeightsMissingError      503 weights-missing
+    + WeightsDownloadingError  503 weights-downloading
     + WeightsCorruptError      503 weights-corrupt
+    + DownloadError            503 download-failed
   x DeadlineError              504 deadline                the time budget ran out
   x ModelError                 500 model-failed            our fault; logged, never echoed
 
@@ -113,6 +119,12 @@ class InputRefusedError(RequestError):
     status, code = 422, "input-refused"
 
 
+class ContentRefusedError(RequestError):
+    """The checkpoint's safety checker has flagged the result."""
+
+    status, code = 422, "content-refused"
+
+
 class UnknownModelError(RequestError):
     """No model of that name is configured."""
 
@@ -123,6 +135,12 @@ class UnknownRequestError(RequestError):
     """No request of that id is running."""
 
     status, code = 404, "unknown-request"
+
+
+class UnknownFileError(RequestError):
+    """The server has no such file to hand out."""
+
+    status, code = 404, "unknown-file"
 
 
 class RequestCancelledError(RequestError):
@@ -164,6 +182,20 @@ class FamilyMissingError(UnavailableError):
     retry_after_s = None
 
 
+class NoGpuError(UnavailableError):
+    """No node of the cluster has what the family's replicas need, and none will come."""
+
+    code = "no-gpu"
+    retry_after_s = None
+
+
+class WarmingUpError(UnavailableError):
+    """No replica of the family runs yet; one is being started, and maybe a node for it."""
+
+    code = "warming-up"
+    retry_after_s: float | None = 15.0
+
+
 class ExtraMissingError(UnavailableError):
     """The packages that the model needs are not installed."""
 
@@ -178,10 +210,23 @@ class WeightsMissingError(UnavailableError):
     retry_after_s = None
 
 
+class WeightsDownloadingError(UnavailableError):
+    """The model's weights are being fetched at this moment."""
+
+    code = "weights-downloading"
+
+
 class WeightsCorruptError(UnavailableError):
     """The weights are not the published ones, or do not fit the network. Never loaded."""
 
     code = "weights-corrupt"
+    retry_after_s = None
+
+
+class DownloadError(UnavailableError):
+    """Weights could not be fetched. `context` has the address, for whoever runs the machine."""
+
+    code = "download-failed"
     retry_after_s = None
 
 

@@ -8,5 +8,6 @@ class ModelState(StrEnum):
 
     EXTRA_MISSING = "extra-missing"
     MISSING = "missing"
+    DOWNLOADING = "downloading"
     DOWNLOADED = "downloaded"
     LOADED = "loaded"

@@ -1,13 +1,12 @@
 """The weights store: where files are found, and which of them may be loaded."""
 
 import hashlib
+import io
 import os
-import warnings
 import zipfile
 
 import pytest
 
-from deployments import weights
 from deployments.weights import WeightsStore, default_model_dir, is_extra_installed, is_torchscript
 from inpaint.errors import ExtraMissingError, WeightsCorruptError, WeightsMissingError
 from inpaint.specs import EXTRA_PACKAGES, ModelSpec
@@ -47,19 +46,13 @@ def store(tmp_path):
 
 
 @pytest.fixture(scope="session")
-def torchscript(tmp_path_factory):
-    """A tiny real TorchScript file."""
-    import torch
-
-    class Twice(torch.nn.Module):
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return 2 * x
-
-    path = tmp_path_factory.mktemp("torchscript") / "twice.pt"
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", r"`torch\.jit\.\w+` is deprecated", DeprecationWarning)
-        torch.jit.script(Twice()).save(path)
-    return path.read_bytes()
+def torchscript():
+    """A zip with the members by which TorchScript is known; tests/models has real ones."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        for name in ("data.pkl", "code/__torch__.py", "constants.pkl", "version"):
+            archive.writestr(f"twice/{name}", b"")
+    return stream.getvalue()
 
 
 def put(store, name="toy.pt", content=CONTENT):
@@ -259,7 +252,9 @@ def test_damaged_archive_without_checksum_is_corrupt(store):
 
 def test_missing_extra_comes_before_missing_weights(store, monkeypatch):
     monkeypatch.setitem(EXTRA_PACKAGES, "erase", ("no_package_is_called_so",))
-    monkeypatch.setattr(weights, "is_extra_installed", is_extra_installed.__wrapped__)
+    monkeypatch.setattr(
+        "deployments.weights.store.is_extra_installed", is_extra_installed.__wrapped__
+    )
     spec = spec_of(extra="erase")
     assert store.state(spec) is ModelState.EXTRA_MISSING
     with pytest.raises(ExtraMissingError, match=r"inpaint-serve\[erase\]"):
