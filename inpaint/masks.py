@@ -16,6 +16,12 @@ MAX_HOLES = 10_000
 """With more spots a mask is noise and counts as one hole. OpenCV takes 39 s to list the contours
 of 64 megapixels of noise, 0.1 s to find that they are too many."""
 
+NEAR_PX, FAR_PX = 12, 250
+"""Up to the first, OpenCV's own dilation is the faster one; the second fits into 8 bits."""
+
+BLOCK_ROWS = 64
+"""Rows that are worked on together, so that they stay in the processor's cache."""
+
 _NEIGHBOURS_BEFORE = np.array([[1, 1, 1], [1, 0, 0], [0, 0, 0]], np.uint8)
 """The neighbours that come before a pixel in reading order."""
 
@@ -57,10 +63,42 @@ def _count_starts(mask: Mask) -> int:
 
 
 def dilate(mask: Mask, radius_px: int) -> Mask:
-    """Grow the holes by an ellipse of `radius_px` pixels in every direction, as a new array."""
+    """Grow the holes by an ellipse of `radius_px` pixels in every direction, as a new array.
+
+    Args:
+        mask: (H, W) uint8, 0 or 255.
+        radius_px: the ellipse is OpenCV's.
+    """
     side = 2 * radius_px + 1
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+    if NEAR_PX < radius_px <= FAR_PX:
+        return _dilate_far(mask, np.asarray(kernel, np.uint8))
     return np.asarray(cv2.dilate(mask, kernel), np.uint8)
+
+
+def _dilate_far(mask: Mask, kernel: Mask) -> Mask:
+    """What cv2.dilate answers, in time that grows with the radius and not with its square.
+
+    Every column of the ellipse is one run around its middle. So a pixel is set if, in one of the
+    mask's columns beside it, a set pixel is no farther up or down than that run reaches. At 100 px
+    this takes 19 ms a megapixel and OpenCV 390.
+    """
+    radius = kernel.shape[0] // 2
+    reach: list[int] = (kernel.sum(axis=0, dtype=np.int64) // 2).tolist()
+    height, width = mask.shape
+    far = np.full((height, width + 2 * radius), radius + 1, np.uint8)
+    distance = far[:, radius : radius + width]  # up or down to the next set pixel
+    distance[mask > 0] = 0
+    for row in range(1, height):
+        np.minimum(distance[row], distance[row - 1] + 1, out=distance[row])
+    for row in range(height - 2, -1, -1):
+        np.minimum(distance[row], distance[row + 1] + 1, out=distance[row])
+    grown = np.zeros((height, width), bool)
+    for top in range(0, height, BLOCK_ROWS):
+        rows, block = far[top : top + BLOCK_ROWS], grown[top : top + BLOCK_ROWS]
+        for left, most in enumerate(reach):
+            block |= rows[:, left : left + width] <= most
+    return np.where(grown, np.uint8(255), np.uint8(0))
 
 
 def from_polygons(polygons: Sequence[NDArray[np.floating]], size: Size) -> Mask:

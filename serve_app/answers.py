@@ -16,7 +16,9 @@ from serve_app.text_removal import TextResult
 def of_result(result: Result, request_id: str, as_json: bool) -> Response:
     """The answer of POST /inpaint."""
     if not as_json:
-        return Response(result.data, media_type=result.format.media_type, headers=_headers(result))
+        return Response(
+            result.data, media_type=result.format.media_type, headers=headers_of(result)
+        )
     height, width = result.size
     answer = InpaintAnswer(
         image=_base64(result.data),
@@ -29,13 +31,13 @@ def of_result(result: Result, request_id: str, as_json: bool) -> Response:
         request_id=request_id,
         timings_ms=result.timings.stages,
     )
-    return Response(answer.model_dump_json(), media_type=JSON, headers=_headers(result))
+    return Response(answer.model_dump_json(), media_type=JSON, headers=headers_of(result))
 
 
 def of_text(done: TextResult, request_id: str, as_json: bool) -> Response:
     """The answer of POST /remove-text; a dry run has no picture, so it is always JSON."""
     result = done.result
-    headers = _text_headers(done) | (_headers(result) if result else {})
+    headers = _text_headers(done) | (headers_of(result) if result else {})
     if result and not as_json:
         return Response(result.data, media_type=result.format.media_type, headers=headers)
     height, width = done.mask.shape
@@ -58,7 +60,8 @@ def of_text(done: TextResult, request_id: str, as_json: bool) -> Response:
     return Response(answer.model_dump_json(), media_type=JSON, headers=headers)
 
 
-def _headers(result: Result) -> dict[str, str]:
+def headers_of(result: Result) -> dict[str, str]:
+    """What every answer with a picture tells of how it was made."""
     return {
         "X-Model": result.model,
         "X-Seed": str(result.seed),

@@ -33,6 +33,8 @@ class Body:
 
     files: dict[str, bytes | memoryview] = field(default_factory=dict)
     fields: dict[str, Value] = field(default_factory=dict)
+    file_names: dict[str, str] = field(default_factory=dict, compare=False)
+    """What a form calls its files, by field; only those that it names."""
 
     def take(self, name: str, what: str) -> bytes | memoryview:
         """The file called `name`, removed; ParamsError when it was not sent or is empty."""
@@ -95,24 +97,33 @@ def _too_large(max_bytes: int) -> BodyTooLargeError:
     return BodyTooLargeError(f"The body is larger than this server's {max_bytes // MiB} MiB.")
 
 
-def _parse_json(body: bytes, files: frozenset[str]) -> Body:
+def load_json(body: bytes) -> object:
+    """What a JSON body says; RequestError when it is none. NaN and Infinity are none."""
     try:
-        content = from_json(body, allow_inf_nan=False)
+        return from_json(body, allow_inf_nan=False)
     except ValueError as error:
         raise RequestError("The body is not valid JSON.") from error
+
+
+def _parse_json(body: bytes, files: frozenset[str]) -> Body:
+    content = load_json(body)
     if not isinstance(content, dict):
         raise RequestError("The body must be a JSON object with the fields of the request.")
     parsed = Body()
     for name, value in content.items():
         if name in files and value is not None:
-            parsed.files[name] = _from_base64(name, value)
+            parsed.files[name] = from_base64(name, value)
         elif name not in files:
             parsed.fields[name] = value
     return parsed
 
 
-def _from_base64(name: str, value: object) -> bytes:
-    """The bytes of base64 with or without a `data:` prefix and line breaks."""
+def from_base64(name: str, value: object) -> bytes:
+    """The bytes of base64 with or without a `data:` prefix and line breaks.
+
+    Raises:
+        ParamsError: it is not that; names the field.
+    """
     if not isinstance(value, str):
         raise ParamsError(f"The field '{name}' must be a string of base64, or a data: URL.")
     scheme = value[:6].lower()
@@ -174,6 +185,8 @@ class _Parts:
             raise RequestError("A part of the multipart body has no name.")
         if name in self._files:
             self.parsed.files[name] = self._content()
+            if b"filename" in options:
+                self.parsed.file_names[name] = options[b"filename"].decode("utf-8", "replace")
         else:
             self.parsed.fields[name] = bytes(self._content()).decode("utf-8", "replace")
 

@@ -1,8 +1,8 @@
 """Pictures and masks from bytes, and pictures to bytes. docs/pictures.md says what is kept."""
 
-from inpaint.codecs.decoding import decode, decode_mask
+from inpaint.codecs.decoding import decode, decode_grey, decode_mask
 from inpaint.codecs.encoding import can_hold_alpha, encode
-from inpaint.codecs.headers import read_header
+from inpaint.codecs.headers import read_header, read_metadata
 from inpaint.codecs.picture import Format, Header, Limits, Metadata, Picture
 
 __all__ = [
@@ -13,7 +13,9 @@ __all__ = [
     "Picture",
     "can_hold_alpha",
     "decode",
+    "decode_grey",
     "decode_mask",
     "encode",
     "read_header",
+    "read_metadata",
 ]

@@ -38,9 +38,7 @@ def decode(data: bytes | memoryview, limits: Limits) -> Picture:
 
 
 def decode_mask(data: bytes | memoryview, limits: Limits) -> Mask:
-    """Read a mask by IOPaint's rule: turned upright, made grey, and a hole where it is above 127.
-
-    Alpha is not looked at: on a canvas of transparent black the strokes are what is bright.
+    """Read a mask by IOPaint's rule: a hole where `decode_grey` is above 127.
 
     Returns:
         (H, W) uint8: 255 is repainted, 0 is kept.
@@ -49,11 +47,18 @@ def decode_mask(data: bytes | memoryview, limits: Limits) -> Mask:
         ImageDecodeError: no picture, damaged, or samples that are not read here.
         ImageTooLargeError: more pixels than `limits` allow.
     """
+    return binarize(decode_grey(data, limits))
+
+
+def decode_grey(data: bytes | memoryview, limits: Limits) -> Mask:
+    """Read a picture upright and as its brightness, (H, W) uint8; see `decode_mask` for errors.
+
+    Alpha is not looked at: on a canvas of transparent black the strokes are what is bright.
+    """
     source = take_apart(data)
     check_size(source.header, limits)
     with foreign_errors_named(source.header.format.upper()):
-        grey = pixels.upright(_grey(data, source), source.orientation)
-    return binarize(grey)
+        return pixels.upright(_grey(data, source), source.orientation)
 
 
 def _fast_jpeg(data: bytes | memoryview, source: Source) -> Image | None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from PIL import Image as PillowImage
 
 from inpaint.codecs import bmp, gif, jpeg, png, tiff, webp
-from inpaint.codecs.picture import Format, Header, Limits
+from inpaint.codecs.picture import Format, Header, Limits, Metadata
 from inpaint.codecs.source import Source, foreign_errors_named
 from inpaint.errors import ImageDecodeError, ImageTooLargeError
 
@@ -72,6 +72,13 @@ def read_header(data: bytes | memoryview, limits: Limits | None = None) -> Heade
     if limits:
         check_size(header, limits)
     return header
+
+
+def read_metadata(data: bytes | memoryview, limits: Limits) -> Metadata:
+    """What a picture's file says beside its pixels; see `read_header` for errors."""
+    source = take_apart(data)
+    check_size(source.header, limits)
+    return source.metadata
 
 
 def check_size(header: Header, limits: Limits) -> None:

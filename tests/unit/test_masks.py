@@ -95,6 +95,15 @@ def test_dilate_grows_by_its_radius_in_every_direction(radius_px):
     assert not np.shares_memory(mask, grown)
 
 
+@pytest.mark.parametrize("radius_px", [13, 40])
+@given(mask=binary_masks())
+def test_dilate_is_opencvs_at_every_radius(radius_px, mask):
+    side = 2 * radius_px + 1
+    ellipse = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+    wide = np.pad(mask, ((0, 30), (3, 160)))
+    np.testing.assert_array_equal(dilate(wide, radius_px), cv2.dilate(wide, ellipse))
+
+
 def test_dilate_rounds_corners():
     mask = np.zeros((31, 31), np.uint8)
     mask[15, 15] = 255

@@ -2,7 +2,7 @@
 
 from deployments import registry
 from deployments.registry import Registry
-from inpaint.reports import ReplicaReport
+from inpaint.reports import Download, ReplicaReport
 
 
 def report(replica, *loaded, family="Erase"):
@@ -48,3 +48,31 @@ async def test_states_do_not_share_memory():
     await known.report(report("1", "lama"))
     (await known.state()).replicas_holding.clear()
     assert (await known.state()).replicas_holding == {"lama": 1}
+
+
+async def downloads(*reports):
+    known = Registry()
+    for one in reports:
+        await known.report(one)
+    return (await known.state()).downloads
+
+
+async def test_of_two_downloads_of_a_model_the_furthest_is_told():
+    waiting, working = Download("lama", 0, None), Download("lama", 50, 200)
+    other = Download("mat", 0, None)
+    reports = [
+        ReplicaReport(name, "Ingress", (), 0, (download, *more))
+        for name, download, *more in [("1", waiting), ("2", working, other), ("3", waiting)]
+    ]
+    assert await downloads(*reports) == {"lama": working, "mat": other}
+
+
+async def test_download_that_has_ended_is_forgotten():
+    began = ReplicaReport("1", "Ingress", (), 0, (Download("lama", 0, None),))
+    assert await downloads(began, ReplicaReport("1", "Ingress", (), 0)) == {}
+
+
+def test_fraction_of_a_download_is_known_where_its_size_is():
+    assert Download("lama", 50, 200).fraction == 0.25
+    assert Download("lama", 50, None).fraction is None
+    assert Download("lama", 0, 0).fraction is None

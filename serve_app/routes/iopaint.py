@@ -1,0 +1,117 @@
+"""IOPaint 1.6's routes, answered as IOPaint answers them; see docs/iopaint-api.md."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from fastapi import APIRouter, Request
+from fastapi.responses import FileResponse, Response
+
+from inpaint.errors import UnknownFileError
+from inpaint.settings import IOPaintArgs
+from serve_app import bodies
+from serve_app.answers import headers_of
+from serve_app.gateway import Gateway
+from serve_app.iopaint import files, openapi
+from serve_app.iopaint.errors import PREFIX
+from serve_app.iopaint.fields import order_of
+from serve_app.iopaint.files import GenInfo
+from serve_app.iopaint.masks import AdjustMask, adjusted
+from serve_app.iopaint.models import SAMPLERS, ModelInfo, ServerConfig, SwitchModel
+from serve_app.iopaint.requests import read_file, read_inpaint, read_json
+from serve_app.requests import deadline_of, request_id_of
+
+T = TypeVar("T")
+
+
+def iopaint_routes(gateway: Gateway, args: IOPaintArgs) -> APIRouter:
+    """Routes over `gateway`; `args` is what IOPaint's command line sets."""
+    router = APIRouter(prefix=PREFIX, tags=["IOPaint"])
+    _add_inpaint(router, gateway, args)
+    _add_models(router, gateway, args)
+    _add_tools(router, gateway)
+    _add_files(router, gateway, args)
+    return router
+
+
+def _add_inpaint(router: APIRouter, gateway: Gateway, args: IOPaintArgs) -> None:
+    @router.post("/inpaint", **openapi.INPAINT)
+    async def inpaint(request: Request) -> Response:
+        """Erase what the mask marks and fill the hole.
+
+        The answer is the picture in the format that came in; X-Seed is the request's seed.
+        """
+        deadline = deadline_of(request, gateway.config)
+        fields, body = await _read(request, gateway, read_inpaint)
+        result = await gateway.inpaint(
+            request_id_of(request),
+            body,
+            deadline,
+            lambda _, find, until: order_of(fields, args.quality, find, until),
+        )
+        headers = headers_of(result) | {"X-Seed": str(fields.sd_seed)}
+        return Response(result.data, media_type=result.format.media_type, headers=headers)
+
+
+def _add_models(router: APIRouter, gateway: Gateway, args: IOPaintArgs) -> None:
+    @router.get("/server-config", **openapi.SERVER_CONFIG)
+    async def server_config() -> ServerConfig:
+        """What this server offers to IOPaint's page."""
+        return await gateway.off_loop(ServerConfig.of, gateway.erasers, args)
+
+    @router.get("/samplers", **openapi.SAMPLERS)
+    async def samplers() -> tuple[str, ...]:
+        """IOPaint's names of diffusion samplers."""
+        return SAMPLERS
+
+    @router.get("/model", **openapi.MODEL)
+    async def current_model() -> ModelInfo:
+        """The model of requests that name none."""
+        return ModelInfo.of(await gateway.default_model())
+
+    @router.post("/model", **openapi.SWITCH_MODEL)
+    async def switch_model(request: Request) -> ModelInfo:
+        """Change it for every request that names none, on every ingress replica.
+
+        This replica does so at once, the others within about a second. Of two changes at once
+        the later one holds.
+        """
+        asked = await _read(request, gateway, lambda kind, body: read_json(kind, body, SwitchModel))
+        return ModelInfo.of(await gateway.choose_default(asked.name))
+
+
+def _add_tools(router: APIRouter, gateway: Gateway) -> None:
+    @router.post("/adjust_mask", **openapi.ADJUST_MASK)
+    async def adjust_mask(request: Request) -> Response:
+        """Grow, shrink or turn over a mask; the answer is a PNG in the page's brush colour."""
+        asked = await _read(request, gateway, lambda kind, body: read_json(kind, body, AdjustMask))
+        png = await gateway.off_loop(adjusted, asked, gateway.limits)
+        return Response(png, media_type="image/png")
+
+    @router.post("/gen-info", **openapi.GEN_INFO)
+    async def gen_info(request: Request) -> GenInfo:
+        """The prompt in a picture's "parameters" text, which picture generators write."""
+        _, data = await _read(request, gateway, read_file)
+        return await gateway.off_loop(files.gen_info, data, gateway.limits)
+
+
+def _add_files(router: APIRouter, gateway: Gateway, args: IOPaintArgs) -> None:
+    @router.get("/inputimage", **openapi.INPUT_IMAGE)
+    async def input_image() -> FileResponse:
+        """The picture that the page opens with."""
+        if args.input is None:
+            raise UnknownFileError("No input image is configured: start with --input FILE.")
+        if not await gateway.off_loop(args.input.is_file):
+            raise UnknownFileError("The configured input is no file, so there is no input image.")
+        return FileResponse(args.input)
+
+    @router.post("/save_image", **openapi.SAVE_IMAGE)
+    async def save_image(request: Request) -> None:
+        """Write a picture into the server's output directory."""
+        name, data = await _read(request, gateway, read_file)
+        await gateway.off_loop(files.save, args.output_dir, name, data, gateway.limits)
+
+
+async def _read(request: Request, gateway: Gateway, read: Callable[[str, bytes], T]) -> T:
+    """What `read` makes of the content type and the body, off the event loop."""
+    content = await bodies.read(request, gateway.max_body_bytes)
+    return await gateway.off_loop(read, request.headers.get("content-type", ""), content)
