@@ -1,0 +1,16 @@
+"""The command line: `python main.py ...`, or `inpaint-serve ...` once installed.
+
+One module for each command. Nothing heavy is imported here: Ray takes seconds, torch more, and
+`--help` or `list` need neither.
+"""
+
+import typer
+
+from serve_app.cli import check, download, list_models, start
+from serve_app.cli.switches import SwitchCommand
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Serve inpainting models.")
+app.command("start", cls=SwitchCommand)(start.start)
+app.command("download")(download.download)
+app.command("list")(list_models.list_models)
+app.command("check")(check.check)

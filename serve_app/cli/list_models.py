@@ -1,0 +1,82 @@
+"""`list`: every model, and what this machine has of it."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.filesize import decimal
+from rich.table import Table
+
+from deployments.weights import WeightsStore, discover
+from inpaint.specs import AdapterSpec, ModelSpec, WeightsSpec
+from serve_app.cli.catalogs import configured_models
+
+COLUMNS = ("name", "family", "state", "size", "licence", "commercial use")
+ADAPTER_COLUMNS = ("adapter", "for", *COLUMNS[2:])
+WIDEST = 1000
+COLOURS = {"downloaded": "green", "downloading": "yellow"}
+
+
+def list_models(
+    model_dir: Annotated[
+        Path | None, typer.Option(help="Where weights lie; $XDG_CACHE_HOME or ~/.cache if absent.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,
+) -> None:
+    """List the models, what of them is on this machine, and their licences."""
+    store = WeightsStore(model_dir.expanduser().absolute() if model_dir else None)
+    catalog = configured_models()
+    found = discover(store.model_dir, catalog)
+    models = [_describe(spec, store) for spec in catalog.with_found(found.models).models]
+    adapters = [_describe(spec, store) for spec in catalog.adapters]
+    if as_json:
+        typer.echo(json.dumps([*models, *adapters], indent=2))
+    else:
+        _show(COLUMNS, models, "family")
+        typer.echo()
+        _show(ADAPTER_COLUMNS, adapters, "fits")
+    for entry in found.unusable:
+        typer.echo(f"{entry.path}: not served: {entry.reason}.", err=True)
+
+
+def _describe(spec: ModelSpec | AdapterSpec, store: WeightsStore) -> dict[str, Any]:
+    if isinstance(spec, ModelSpec):
+        kind = {"aliases": list(spec.aliases), "family": spec.family, "kind": str(spec.kind)}
+    else:
+        bases = ", ".join(base.upper() for base in spec.bases)
+        kind = {"kind": "adapter", "role": spec.role, "fits": bases}
+    return {"name": spec.name, **kind, **_describe_weights(spec, store)}
+
+
+def _describe_weights(spec: WeightsSpec, store: WeightsStore) -> dict[str, Any]:
+    return {
+        "state": str(store.state(spec)),
+        "size_on_disk": store.size_on_disk(spec),
+        "licence": spec.licence.name,
+        "commercial_use": spec.licence.commercial_use,
+    }
+
+
+def _show(columns: Iterable[str], entries: list[dict[str, Any]], second: str) -> None:
+    """A table; plain and as wide as it needs to be where nobody looks at a terminal."""
+    console = Console(highlight=False)
+    table = Table(*columns, box=box.ROUNDED if console.is_terminal else None, pad_edge=False)
+    for model in entries:
+        size = model["size_on_disk"]
+        allowed = {True: "yes", False: "no", None: "not stated"}[model["commercial_use"]]
+        state = model["state"]
+        table.add_row(
+            model["name"],
+            model[second],
+            f"[{COLOURS[state]}]{state}[/]" if state in COLOURS else state,
+            decimal(size) if size else "-",
+            model["licence"],
+            allowed,
+        )
+    if not console.is_terminal:
+        console.width = console.measure(table, options=console.options.update(width=WIDEST)).maximum
+    console.print(table)

@@ -1,0 +1,185 @@
+"""`start`: the server on this machine, by flags that IOPaint's users know."""
+
+import webbrowser
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+import yaml
+
+from deployments.weights import WeightsStore, is_extra_installed
+from inpaint.catalog import CatalogError
+from inpaint.errors import UnknownModelError
+from inpaint.settings import AppArgs
+from inpaint.specs import Kind, ModelSpec
+from serve_app.cli import start_config, start_devices
+from serve_app.cli.accelerators import Accelerators, Library, probe
+from serve_app.cli.exits import fail
+from serve_app.cli.folders import refusal_to_read, refusal_to_write
+from serve_app.cli.start_config import Block
+from serve_app.cli.start_notes import note_on_weights, notes
+from serve_app.cli.start_options import StartError, StartOptions, read_options
+from serve_app.cli.switches import Switch, switch
+
+
+def start(
+    model: Annotated[
+        str | None, typer.Option(help="Who answers a request that names no model; see `list`.")
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(help="cpu, cuda, cuda:N, mps or auto; cpu if absent.")
+    ] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; 8080 if absent.")] = None,
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on; 127.0.0.1 if absent.")
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="JSON with these settings; flags win over it.")
+    ] = None,
+    enable_ocr: Annotated[Switch | None, switch("Read text too: /ocr and /remove-text.")] = None,
+    ocr_device: Annotated[
+        str | None, typer.Option(help="Where OCR runs: cpu, cuda, cuda:N or auto; cpu if absent.")
+    ] = None,
+    model_dir: Annotated[
+        Path | None, typer.Option(help="Where weights lie; $XDG_CACHE_HOME or ~/.cache if absent.")
+    ] = None,
+    local_files_only: Annotated[
+        Switch | None, switch("Never download: a model without weights answers 503.")
+    ] = None,
+    no_half: Annotated[
+        Switch | None, switch("float32 on CUDA too, for models that would run in float16.")
+    ] = None,
+    low_mem: Annotated[
+        Switch | None, switch("Diffusion models encode and decode large pictures in tiles.")
+    ] = None,
+    cpu_offload: Annotated[
+        Switch | None, switch("Keep diffusion models in main memory between their steps.")
+    ] = None,
+    cpu_textencoder: Annotated[
+        Switch | None, switch("Run the text encoder of diffusion models on the CPU.")
+    ] = None,
+    disable_nsfw_checker: Annotated[
+        Switch | None, switch("Do not check what diffusion models paint.")
+    ] = None,
+    quality: Annotated[
+        int | None, typer.Option(help="JPEG quality under /api/v1, 1 to 100; 100 if absent.")
+    ] = None,
+    input: Annotated[
+        Path | None, typer.Option(help="The picture that the web page opens with, or a folder.")
+    ] = None,
+    output_dir: Annotated[
+        Path | None, typer.Option(help="Where the web page saves pictures.")
+    ] = None,
+    inbrowser: Annotated[
+        Switch | None, switch("Open the web page when the server is ready.")
+    ] = None,
+    serve_config: Annotated[
+        Path | None, typer.Option(help="A Serve config to start from; the shipped one if absent.")
+    ] = None,
+    dump_config: Annotated[
+        bool, typer.Option("--dump-config", help="Print the Serve config and end.")
+    ] = False,
+) -> None:
+    """Start the server on this machine; end it with Ctrl-C."""
+    given = {name: value for name, value in locals().items() if name in StartOptions.model_fields}
+    flags = {name: bool(v) if isinstance(v, Switch) else v for name, v in given.items()}
+    try:
+        options = read_options(flags, config)
+        document = _serve_config(options)
+        if not dump_config:
+            _prepare_folders(options)
+    except StartError as error:
+        fail(*error.args)
+    except (CatalogError, UnknownModelError) as error:
+        fail(f"--serve-config: {error}")
+    if dump_config:
+        typer.echo(yaml.safe_dump(document, sort_keys=False))
+    else:
+        _run(document, bool(options.inbrowser))
+
+
+def _serve_config(options: StartOptions) -> Block:
+    """What to run. Says on stderr what the user should know of it.
+
+    Raises:
+        StartError, CatalogError, UnknownModelError: it cannot be had.
+    """
+    from serve_app.config_check import check  # Ray: seconds that other commands need not pay
+
+    if options.input is not None and not options.input.expanduser().exists():
+        raise StartError(f"--input: {options.input} does not exist.")
+    base = start_config.read_base(options.serve_config)
+    if options.serve_config is not None and (findings := check(base)):
+        raise StartError(*findings)
+    document = start_config.build(base, options, lambda spec: is_extra_installed(spec.extra))
+    chosen = [(app, *_default_model(app)) for app in start_config.applications(document)]
+    start_devices.put_devices(document, options, [family for _, _, family in chosen], _look)
+    if findings := check(document):
+        raise StartError(*findings)
+    for app, spec, _ in chosen:
+        _tell(app, options, spec)
+    return document
+
+
+def _look(libraries: Iterable[Library]) -> Accelerators:
+    try:
+        return probe(libraries)
+    except OSError as error:
+        raise StartError(f"The devices of this machine cannot be told: {error}") from None
+
+
+def _default_model(app: Block) -> tuple[ModelSpec, str | None]:
+    """Who answers a request that names no model, and the family that serves it."""
+    catalog = start_config.load_catalog(app)
+    spec = start_config.default_model(app, catalog)
+    return spec, start_config.family_of(app, catalog, spec)
+
+
+def _tell(app: Block, options: StartOptions, spec: ModelSpec) -> None:
+    """Say on stderr which settings change nothing, and what the chosen model misses."""
+    args = AppArgs.model_validate(app["args"])
+    sentences = list(notes(options, spec, any(f.kind is Kind.OCR for f in args.families)))
+    if options.model is not None:
+        state = WeightsStore(args.model_dir).state(spec)
+        sentences += note_on_weights(spec, state, args.local_files_only)
+    for sentence in sentences:
+        typer.echo(sentence, err=True)
+
+
+def _prepare_folders(options: StartOptions) -> None:
+    """Make the folders that the server writes into.
+
+    Raises:
+        StartError: a folder or file that the user names cannot be used.
+    """
+    folder = options.model_dir
+    if folder is not None:
+        refusal = refusal_to_read if options.local_files_only else refusal_to_write
+        _refuse("--model-dir", refusal(folder.expanduser()))
+    if options.output_dir is not None:
+        _refuse("--output-dir", refusal_to_write(options.output_dir.expanduser()))
+
+
+def _refuse(flag: str, reason: str | None) -> None:
+    if reason is not None:
+        raise StartError(f"{flag}: {reason}")
+
+
+def _run(document: Block, in_browser: bool) -> NoReturn:
+    from serve_app import launch
+
+    http = document["http_options"]
+    host, port = http.get("host", "127.0.0.1"), http.get("port", 8000)
+    if not launch.is_port_free(host, port):
+        fail(
+            f"Port {port} of {host} is in use. End the program that listens there "
+            f"(`ss -ltnp 'sport = :{port}'` names it), or choose another --port."
+        )
+
+    def greet(url: str) -> None:
+        typer.echo(f"Ready: {url} (its API: {url}/docs). Ctrl-C ends it.", err=True)
+        if in_browser:
+            webbrowser.open(url)
+
+    raise typer.Exit(launch.run(document, greet))
