@@ -5,11 +5,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol, Self
 
+from pydantic import Field
+
 from inpaint.arrays import Image, Images, Masks
-from inpaint.params import Params
+from inpaint.params import EraseParams
 from inpaint.specs import ModelSpec, Spec
 
 Precision = Literal["fp32", "fp16", "bf16"]
+Engine = Literal["auto", "torch", "openvino"]
+"""What computes a network; "auto" is the fastest that is installed and has the device."""
+SafetyChecker = Literal["checkpoint", "off"]
+"""Whether a diffusion checkpoint's own safety checker looks at the results."""
 
 
 class LoadOptions(Spec):
@@ -17,6 +23,16 @@ class LoadOptions(Spec):
 
     device: str = "cpu"
     precision: Precision = "fp32"
+    engine: Engine = "torch"
+    threads: int = Field(default=1, ge=1, description="Of an engine that keeps its own threads.")
+    low_mem: bool = Field(default=False, description="Encode and decode large pictures in tiles.")
+    cpu_offload: bool = Field(
+        default=False, description="Keep each part of a pipeline on the GPU only while it runs."
+    )
+    cpu_textencoder: bool = Field(
+        default=False, description="Encode prompts on the CPU, in float32."
+    )
+    safety_checker: SafetyChecker = "checkpoint"
 
 
 class InpaintModel(Protocol):
@@ -41,7 +57,7 @@ class InpaintModel(Protocol):
         """
         ...
 
-    def forward(self, images: Images, masks: Masks, params: Params) -> Images:
+    def forward(self, images: Images, masks: Masks, params: EraseParams) -> Images:
         """Repaint `images` where `masks` say so.
 
         Args:

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from inpaint.arrays import Image
-from inpaint.protocols import LoadOptions
 from inpaint.specs import ModelSpec, Spec
 
 Polygon = NDArray[np.float32]
@@ -89,9 +88,10 @@ class ReadResult:
     read_ms: float
 
 
-class ReaderOptions(LoadOptions):
+class ReaderOptions(Spec):
     """How an OCR family loads its reader."""
 
+    device: str = "cpu"
     threads: int = Field(default=1, ge=1)
     engine: Literal["onnxruntime", "paddle"] = "onnxruntime"
     det_model: str | None = None

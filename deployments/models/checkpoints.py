@@ -8,7 +8,7 @@ import pickle
 import struct
 import warnings
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,21 +17,23 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
+from deployments.devices import trouble_of
 from deployments.weights import is_torchscript
 from inpaint.errors import WeightsCorruptError
 
 StateDict = dict[str, Tensor]
 
-_UNREADABLE = (
+UNREADABLE = (
     *(RuntimeError, ValueError, TypeError, LookupError, AttributeError, AssertionError),
     *(EOFError, struct.error, zipfile.BadZipFile, SafetensorError),
 )
 """What the three parsers were seen to raise, or can raise by their source, on damaged bytes."""
 
 
-def corrupt(path: Path, reason: str) -> WeightsCorruptError:
-    """The error for `path`; its text names the file without its folder."""
-    return WeightsCorruptError(f"{path.name} cannot be used: {reason}", {"path": str(path)})
+def corrupt(path: Path, reason: str, root: Path | None = None) -> WeightsCorruptError:
+    """The error for `path`; its text names the file without its folder, or as seen from `root`."""
+    name = path.relative_to(root).as_posix() if root and path != root else path.name
+    return WeightsCorruptError(f"{name} cannot be used: {reason}", {"path": str(path)})
 
 
 @contextmanager
@@ -41,7 +43,7 @@ def _reading(path: Path) -> Iterator[None]:
         yield
     except pickle.UnpicklingError as error:
         raise corrupt(path, "it is damaged, or holds Python objects besides tensors.") from error
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise corrupt(path, "it is damaged or breaks off.") from error
 
 
@@ -59,6 +61,42 @@ def read_torchscript(path: Path) -> torch.jit.ScriptModule:
         return torch.jit.load(path, map_location="cpu").eval()
 
 
+def read_probed_torchscript(
+    path: Path, network: str, probe: Callable[[torch.jit.ScriptModule], bool]
+) -> torch.jit.ScriptModule:
+    """The module on the CPU, after it has shown by a small forward that it is the right one.
+
+    Args:
+        path: a TorchScript file.
+        network: what it should hold, for the message: "LaMa".
+        probe: calls the module as the runner will, on the smallest input that it takes, and says
+            whether the answer is of the right kind (see `is_tensor`).
+
+    Raises:
+        WeightsCorruptError: the file is damaged or holds something else.
+    """
+    module = read_torchscript(path)
+    try:
+        with torch.inference_mode():
+            is_right = probe(module)
+    except (RuntimeError, AttributeError, LookupError, TypeError, ValueError) as error:
+        if trouble_of(error):  # says nothing about the file
+            raise
+        raise corrupt(path, f"as TorchScript it does not take what {network} takes.") from error
+    if not is_right:
+        raise corrupt(path, f"as TorchScript it does not answer as {network} does.")
+    return module
+
+
+def is_tensor(answer: object, shape: Sequence[int]) -> bool:
+    """Whether a network's answer is one floating-point tensor of `shape`."""
+    return (
+        isinstance(answer, Tensor)
+        and answer.is_floating_point()
+        and answer.shape == torch.Size(shape)
+    )
+
+
 def read_state_dict(path: Path) -> StateDict:
     """All tensors of a .safetensors, .ckpt or .pth file by name, on the CPU.
 
@@ -72,7 +110,10 @@ def read_state_dict(path: Path) -> StateDict:
             return safetensors.torch.load_file(path)
         if not head.startswith((b"PK\x03\x04", b"\x80")):  # a zip archive, or torch's older pickle
             raise corrupt(path, "it is neither TorchScript nor torch.save nor safetensors.")
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        if is_torchscript(path):  # torch.load would pass it on to torch.jit.load
+            raise corrupt(path, "it is TorchScript, and a state dict is wanted.")
+        with path.open("rb") as stream:  # given a name, torch.load goes by its ending
+            content = torch.load(stream, map_location="cpu", weights_only=True)
     if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
         content = content["state_dict"]
     if not isinstance(content, Mapping):

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from inpaint.arrays import Image, Images, Mask, Masks
-from inpaint.params import Params
+from inpaint.params import EraseParams
 from inpaint.protocols import LoadOptions
 from inpaint.specs import ModelSpec
 
@@ -32,7 +32,7 @@ class OpenCV:
         """Nothing to read; runs on the CPU whatever the device."""
         return cls()
 
-    def forward(self, images: Images, masks: Masks, params: Params) -> Images:
+    def forward(self, images: Images, masks: Masks, params: EraseParams) -> Images:
         """See InpaintModel.forward."""
         radius, flag = params.cv2_radius, FLAGS[params.cv2_flag]
         repainted = images.copy()

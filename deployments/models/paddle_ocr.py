@@ -31,7 +31,6 @@ from deployments.models.text_views import View, plan_views, plan_whole
 from deployments.weights import default_model_dir
 from inpaint.arrays import Image, Size
 from inpaint.errors import ExtraMissingError
-from inpaint.protocols import LoadOptions
 from inpaint.specs import ModelSpec
 from inpaint.texts import Polygon, ReaderOptions, ReadOptions, TextRegion
 
@@ -66,7 +65,7 @@ class PaddleOcr:
         self._max_detector_pixels = max_detector_pixels
 
     @classmethod
-    def load(cls, spec: ModelSpec, weights: Sequence[Path], options: LoadOptions) -> Self:
+    def load(cls, spec: ModelSpec, weights: Sequence[Path], options: ReaderOptions) -> Self:
         """Load the models that the rapidocr wheel ships, or those that `options` name.
 
         Nothing goes over the network unless `options` name a model, or the engine is "paddle".
@@ -74,8 +73,6 @@ class PaddleOcr:
         Raises:
             ExtraMissingError: PaddleOCR, or rapidocr with the shipped models, is not installed.
         """
-        if not isinstance(options, ReaderOptions):
-            options = ReaderOptions(**options.model_dump())
         _prepare_environment()
         try:
             from paddleocr import TextDetection, TextRecognition

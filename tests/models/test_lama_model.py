@@ -1,10 +1,7 @@
 """LaMa's runner on small random networks in every published file format."""
 
-import io
 import json
-import os
 import pickle
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,6 +21,7 @@ from inpaint.params import EraseParams
 from inpaint.protocols import LoadOptions
 from inpaint.specs import ModelSpec
 from tests.standins import md5_of
+from tests.standins.damage import DAMAGES, PACKINGS, MakesFolder
 from tests.standins.lama import random_lama, write_lama_state_dict, write_lama_torchscript
 
 ROOT = Path(__file__).parents[2]
@@ -222,23 +220,11 @@ def test_standin_weights_depend_on_the_seed_only(tmp_path):
     assert first == again != other
 
 
-def damaged(path: Path, how: str) -> bytes:
-    """The bytes of `path`, spoilt."""
-    content = path.read_bytes()
-    return {
-        "half": content[: len(content) // 2],
-        "head": content[:40],
-        "empty": b"",
-        "tail": content[:-30],
-        "page": b"<!DOCTYPE html><title>Not found</title>",
-    }[how]
-
-
 @pytest.mark.parametrize("name", ["big-lama.pt", "big-lama.ckpt", "big-lama.safetensors"])
-@pytest.mark.parametrize("how", ["half", "head", "empty", "tail", "page"])
-def test_damaged_file_is_refused_by_name(folder, tmp_path, name, how):
+@pytest.mark.parametrize("spoil", DAMAGES.values(), ids=list(DAMAGES))
+def test_damaged_file_is_refused_by_name(folder, tmp_path, name, spoil):
     path = tmp_path / name
-    path.write_bytes(damaged(folder / name, how))
+    path.write_bytes(spoil((folder / name).read_bytes()))
     with pytest.raises(WeightsCorruptError) as caught:
         load(path)
     assert name in caught.value.detail
@@ -290,37 +276,7 @@ def test_other_torchscript_is_refused(tmp_path, network):
         load(path)
 
 
-class MakesFolder:
-    """Unpickling it makes a folder."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def __reduce__(self):
-        return os.mkdir, (str(self.folder),)
-
-
-def as_pickle(evil: MakesFolder) -> bytes:
-    return pickle.dumps(evil, protocol=2)
-
-
-def as_torch_zip(evil: MakesFolder) -> bytes:
-    buffer = io.BytesIO()
-    torch.save({"state_dict": evil}, buffer)
-    return buffer.getvalue()
-
-
-def as_torchscript_zip(evil: MakesFolder) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr("x/version", "3\n")
-        archive.writestr("x/code/__torch__.py", "")
-        for name in ("data", "constants"):
-            archive.writestr(f"x/{name}.pkl", as_pickle(evil))
-    return buffer.getvalue()
-
-
-@pytest.mark.parametrize("pack", [as_pickle, as_torch_zip, as_torchscript_zip])
+@pytest.mark.parametrize("pack", PACKINGS.values(), ids=list(PACKINGS))
 def test_pickle_does_not_run_its_code(tmp_path, pack):
     path, trap = tmp_path / "big-lama.ckpt", tmp_path / "trap"
     path.write_bytes(pack(MakesFolder(trap)))

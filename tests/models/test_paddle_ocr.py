@@ -15,7 +15,6 @@ from PIL import ImageDraw, ImageFont
 from deployments.models.paddle_ocr import PaddleOcr
 from inpaint.catalog import Catalog
 from inpaint.errors import ExtraMissingError
-from inpaint.protocols import LoadOptions
 from inpaint.texts import ReaderOptions, ReadOptions
 
 pytestmark = [
@@ -222,4 +221,4 @@ def test_onnxruntime_reports_nothing_to_its_makers(reader):
 def test_missing_package_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "paddleocr", None)
     with pytest.raises(ExtraMissingError, match=r"inpaint-serve\[ocr\]"):
-        PaddleOcr.load(SPEC, [], LoadOptions())
+        PaddleOcr.load(SPEC, [], ReaderOptions())

@@ -15,8 +15,9 @@ from ray.serve.schema import ServeDeploySchema
 
 from inpaint.resources import default_serve_config
 from tests.local_service import OWN_MODELS
-from tests.standins import md5_of
-from tests.standins.lama import write_lama_torchscript
+from tests.standins.catalog import checksum_variables, write_stand_ins
+from tests.user_models import write_user_model
+from tests.weights_server import weights_server
 
 ROOT = Path(__file__).parents[2]
 START_LIMIT_S = 120
@@ -47,14 +48,14 @@ def answers(url):
         return False
 
 
-def service_config(port, model_dir):
+def service_config(port, model_dir, user_models):
     """The shipped config with the tests' own families beside Erase."""
     document = yaml.safe_load(default_serve_config().read_text())
     document["http_options"]["port"] = port
     application = document["applications"][0]
     application["args"].update(
         model_dir=str(model_dir),
-        model_folders=[str(OWN_MODELS)],
+        model_folders=[str(OWN_MODELS), str(user_models)],
         families=[
             {"deployment": "Erase", "kind": "erase", "device": "cpu"},
             {"deployment": "Fragile", "kind": "erase", "device": "cpu"},
@@ -90,16 +91,29 @@ def scratch(tmp_path_factory):
 
 @pytest.fixture(scope="package")
 def model_dir(tmp_path_factory):
-    """IOPaint's layout with a stand-in big-lama.pt."""
+    """IOPaint's layout with stand-ins of every erase model."""
     folder = tmp_path_factory.mktemp("models")
-    checkpoints = folder / "torch/hub/checkpoints"
-    checkpoints.mkdir(parents=True)
-    write_lama_torchscript(checkpoints / "big-lama.pt")
+    write_stand_ins(folder)
     return folder
 
 
 @pytest.fixture(scope="package")
-def url(model_dir, scratch):
+def user_models(model_dir, tmp_path_factory):
+    """A folder with a model that no file of this repository knows."""
+    folder = tmp_path_factory.mktemp("user-models")
+    write_user_model(folder, model_dir)
+    return folder
+
+
+@pytest.fixture(scope="package")
+def weights():
+    """The only server of weights that a test's model names."""
+    with weights_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="package")
+def url(model_dir, user_models, scratch, weights):
     """Address of the running service."""
     environment = {
         "RAY_USAGE_STATS_ENABLED": "0",
@@ -107,8 +121,9 @@ def url(model_dir, scratch):
         "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "serve_app.proxy:layers",
         "AWKWARD_MODELS_SCRATCH": str(scratch),
         "AWKWARD_MODELS_SLOW_S": "1.5",
-        "LAMA_MODEL_MD5": md5_of(model_dir / "torch/hub/checkpoints/big-lama.pt"),
+        "STORED_FILL_MODEL_URL": weights.put("/stored-fill.bin", b"numbers" * 1000),
         "PYTHONPATH": str(ROOT),
+        **checksum_variables(model_dir),
     }
     os.environ.update(environment)
     port = free_port()
@@ -120,7 +135,7 @@ def url(model_dir, scratch):
         object_store_memory=300 * 2**20,
     )
     serve.start(http_options={"host": "127.0.0.1", "port": port, "request_timeout_s": 300})
-    document = service_config(port, model_dir)
+    document = service_config(port, model_dir, user_models)
     _get_global_client().deploy_apps(ServeDeploySchema.model_validate(document))
     address = f"http://127.0.0.1:{port}"
     wait_for(lambda: answers(address))

@@ -1,9 +1,9 @@
 """LaMa with random weights, in all the formats it is published in."""
 
-import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from tests.standins import save_traced
 
 if TYPE_CHECKING:
     from deployments.models.lama_network import LamaNetwork
@@ -40,11 +40,7 @@ def write_lama_torchscript(path: Path, *, ngf: int = 4, blocks: int = 2, seed: i
 
     image = torch.rand(1, 3, 32, 32)
     mask = torch.ones(1, 1, 32, 32, dtype=torch.int64)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", r"`torch\.jit\.\w+` is deprecated", DeprecationWarning)
-        trace: Callable[..., torch.jit.ScriptModule] = torch.jit.trace
-        trace(random_lama(ngf, blocks, seed), (image, mask), check_trace=False).save(path)
-    return path
+    return save_traced(random_lama(ngf, blocks, seed), (image, mask), path)
 
 
 def write_lama_state_dict(
