@@ -231,7 +231,7 @@ def compare(model: str, peer_url: str, our_url: str) -> None:
                 if len(case.strategies) == 1:  # the strategy is not the model's to read
                     fields = dict(params)
                 difference, ratio = ask_both(model, peer_url, our_url, scene, fields)
-                are_merged = merges_tiles(model, scene, fields)
+                are_merged = strategy == "Crop" and merges_tiles(model, scene, fields)
                 worst[are_merged] = max(worst.get(are_merged, Difference(-1)), difference)
                 ratios.append(ratio)
         for are_merged, difference in sorted(worst.items()):
@@ -250,7 +250,7 @@ def merges_tiles(model: str, scene: Scene, fields: Fields) -> bool:
     known = {name: fields[name] for name in fields if name in StrategyOptions.model_fields}
     options = StrategyOptions.model_validate(known)
     tiles = plan(scene.mask.shape, found, spec.tiling, options).tiles
-    return 1 <= len(tiles) < len(found) and tiles[0].box.size != scene.mask.shape
+    return 1 <= len(tiles) < len(found)
 
 
 @dataclass(frozen=True, order=True)

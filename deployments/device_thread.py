@@ -57,6 +57,10 @@ class DeviceThread:
         if began is not None and time.monotonic() - began > hang_after_s:
             raise RuntimeError(f"A forward has run for over {hang_after_s:.0f} s.")
 
+    def beat(self) -> None:
+        """Let `check` be patient anew. Called by the running call, each time that it has got on."""
+        self._began = time.monotonic()
+
     async def run(self, call: Callable[[], T], blame: Blame) -> T:
         """The answer of `call`.
 

@@ -1,10 +1,7 @@
 """The replica that serves a family of erase models."""
 
-import asyncio
-import logging
-import math
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,37 +12,17 @@ from numpy.typing import NDArray
 
 from deployments import devices
 from deployments.device_thread import Blame, DeviceThread
+from deployments.family import FamilySetup, Report
 from deployments.keyed_batcher import KeyedBatcher
-from deployments.model_cache import ModelCache
-from deployments.runners import allow_folders, load_runner
-from deployments.weights import WeightsStore
+from deployments.model_host import ModelHost, check_answer
+from deployments.runners import load_runner
 from inpaint.arrays import Image, Mask, Size, check_pair
-from inpaint.errors import ModelError, OutOfMemoryError
-from inpaint.params import Params
-from inpaint.protocols import InpaintModel, LoadOptions, Painted, Precision
-from inpaint.reports import ReplicaReport
-from inpaint.settings import EraseConfig, MiB
+from inpaint.errors import OutOfMemoryError
+from inpaint.params import EraseParams
+from inpaint.protocols import InpaintModel, LoadOptions, Painted
+from inpaint.settings import EraseConfig
 from inpaint.specs import ModelSpec
 from inpaint.tiles import pad
-
-logger = logging.getLogger("ray.serve")
-
-Report = Callable[[ReplicaReport], Awaitable[None]]
-
-
-@dataclass(frozen=True, slots=True)
-class FamilySetup:
-    """What a replica is made of."""
-
-    family: str
-    specs: tuple[ModelSpec, ...]
-    device: str = "auto"
-    precision: Precision = "fp32"
-    model_dir: Path | None = None
-    model_folders: tuple[Path, ...] = ()
-    trust_unverified_weights: bool = False
-    gpu_share: float = 0.0
-    """What part of a GPU Ray gave this replica; 0 for none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +31,7 @@ class _Key:
 
     model: str
     size: Size
-    params: Params
+    params: EraseParams
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,33 +51,22 @@ class EraseReplica:
     """
 
     def __init__(self, setup: FamilySetup, name: str, report: Report) -> None:
-        allow_folders(setup.model_folders)
-        self._setup = setup
-        self._name = name
-        self._report = report
-        self._specs = {spec.name: spec for spec in setup.specs}
-        self._store = WeightsStore(setup.model_dir, trust_unverified=setup.trust_unverified_weights)
         self._config = EraseConfig()
         self._forwards = DeviceThread("forward")
-        self._loads = DeviceThread("load")
-        self._cache = ModelCache[InpaintModel](
-            self._load, self._cost, self._config.max_loaded_mb * MiB, devices.free_memory
-        )
+        self._host = ModelHost(setup, name, report, _read_model, self._config.max_loaded_mb)
         self._batcher = KeyedBatcher[_Key, _Item, Painted](self._run, self._max_items)
-        self._telling: asyncio.Task[None] | None = None
 
     def reconfigure(self, config: dict[str, Any]) -> None:
         """Take over the deployment's `user_config`; running forwards end under the old one."""
         self._config = EraseConfig.model_validate(config)
-        self._cache.budget = self._config.max_loaded_mb * MiB
+        self._host.configure(self._config.threads, self._config.max_loaded_mb)
 
     async def check_health(self) -> None:
         """Raise when only a restart can help: the device is lost, or a forward never ends."""
         self._forwards.check(self._config.hang_after_s)
-        self._loads.check(math.inf)  # a load is as slow as the disk
-        await self._tell()
+        await self._host.check_health()
 
-    async def paint(self, model: str, image: Image, mask: Mask, params: Params) -> Painted:
+    async def paint(self, model: str, image: Image, mask: Mask, params: EraseParams) -> Painted:
         """Repaint one tile.
 
         Args:
@@ -111,24 +77,25 @@ class EraseReplica:
 
         Raises:
             WeightsMissingError, WeightsCorruptError, ExtraMissingError: it cannot be loaded.
+            WeightsDownloadingError: not yet.
             OutOfMemoryError: the model or the forward did not fit; the replica goes on.
             ModelError: the load or the forward failed; the replica goes on.
         """
         arrived = time.perf_counter()
         check_pair(image, mask)
-        key = _Key(model, self._specs[model].size.padded(mask.shape), params)
-        async with self._cache.lease(model) as loaded:
+        key = _Key(model, self._host.specs[model].size.padded(mask.shape), params)
+        async with self._host.lease(model) as loaded:
             return await self._batcher.submit(key, _Item(loaded, image, mask, arrived))
 
     async def _run(self, key: _Key, items: Sequence[_Item]) -> list[Painted]:
         """One forward. Keeps the model even if all callers have hung up meanwhile."""
-        async with self._cache.pinned(key.model):
+        async with self._host.pinned(key.model):
             began = time.perf_counter()
             call = partial(self._forward, items[0].model, key, items)
             try:
                 images = await self._forwards.run(call, _blame_of_forward(key))
             except OutOfMemoryError:
-                await self._cache.evict_idle()
+                await self._host.evict_idle()
                 raise
             forward_ms = 1e3 * (time.perf_counter() - began)
         return [
@@ -138,51 +105,25 @@ class EraseReplica:
 
     def _forward(self, model: InpaintModel, key: _Key, items: Sequence[_Item]) -> list[Image]:
         """Pad, stack, run and crop, on the compute thread."""
-        devices.bound_threads(self._config.threads or devices.default_threads())
+        devices.bound_threads(self._host.threads)
         images = _stacked([pad(item.image, key.size) for item in items])
         masks = _stacked([pad(item.mask, key.size) for item in items])
         answer = model.forward(images, masks, key.params)
-        if answer.shape != images.shape or answer.dtype != np.uint8:
-            # numpy would broadcast a wrong answer into a wrong image without a word.
-            raise ModelError(
-                f"The model '{key.model}' answered with an array of the wrong kind.",
-                {"shape": str(answer.shape), "dtype": str(answer.dtype)},
-            )
+        check_answer(key.model, answer, images.shape)
         return [
             np.ascontiguousarray(image[: item.mask.shape[0], : item.mask.shape[1]])
             for image, item in zip(answer, items, strict=True)
         ]
 
-    async def _load(self, name: str) -> InpaintModel:
-        began = time.perf_counter()
-        call = partial(self._read_model, self._specs[name])
-        model = await self._loads.run(call, Blame.of_load(name))
-        logger.info("loaded model=%s s=%.1f", name, time.perf_counter() - began)
-        self._telling = asyncio.create_task(self._tell())  # runs when this load counts as done
-        return model
-
-    def _read_model(self, spec: ModelSpec) -> InpaintModel:
-        weights = self._store.verified(spec)
-        precision = self._setup.precision if self._setup.precision in spec.precisions else "fp32"
-        device = devices.resolve(self._setup.device)
-        devices.cap_memory(device, self._setup.gpu_share)
-        options = LoadOptions(device=device, precision=precision)
-        return load_runner(spec).load(spec, weights, options)
-
-    def _cost(self, name: str) -> int:
-        return self._specs[name].memory_mb * MiB
-
     def _max_items(self, key: _Key) -> int:
-        if not self._specs[key.model].batchable:
+        if not self._host.specs[key.model].batchable:
             return 1
         return self._config.max_batch_pixels // (key.size[0] * key.size[1])
 
-    async def _tell(self) -> None:
-        await self._report(
-            ReplicaReport(
-                self._name, self._setup.family, self._cache.loaded, self._cache.held_bytes
-            )
-        )
+
+def _read_model(spec: ModelSpec, weights: Sequence[Path], options: LoadOptions) -> InpaintModel:
+    model: InpaintModel = load_runner(spec).load(spec, weights, options)
+    return model
 
 
 def _blame_of_forward(key: _Key) -> Blame:

@@ -62,6 +62,11 @@ class ModelCache(Generic[Model]):
         return sum(entry.cost for entry in self._entries.values())
 
     @property
+    def held(self) -> tuple[str, ...]:
+        """Names of the models that are ready or being loaded."""
+        return tuple(self._entries)
+
+    @property
     def loaded(self) -> tuple[str, ...]:
         """Names of the models that are ready."""
         return tuple(name for name, entry in self._entries.items() if entry.loading.done())

@@ -8,7 +8,7 @@ from typing import Any
 
 from deployments import devices
 from deployments.device_thread import Blame, DeviceThread
-from deployments.erase import FamilySetup, Report
+from deployments.family import FamilySetup, Report
 from deployments.runners import allow_folders, load_runner
 from deployments.weights import WeightsStore
 from inpaint.arrays import Image

@@ -8,7 +8,9 @@ import ray
 from ray import serve
 from ray.serve.handle import DeploymentHandle
 
-from deployments.erase import EraseReplica, FamilySetup, Report
+from deployments.diffusion import DiffusionReplica
+from deployments.erase import EraseReplica
+from deployments.family import FamilySetup, Report
 from deployments.ocr import OcrReplica
 from inpaint.reports import ReplicaReport
 
@@ -17,6 +19,13 @@ logger = logging.getLogger("ray.serve")
 
 class Erase(EraseReplica):
     """A replica of a family of erase models."""
+
+    def __init__(self, setup: FamilySetup, registry: DeploymentHandle[Any]) -> None:
+        super().__init__(*_place(setup, registry))
+
+
+class Diffusion(DiffusionReplica):
+    """A replica of a family that paints by a prompt; `paint` is a streaming method."""
 
     def __init__(self, setup: FamilySetup, registry: DeploymentHandle[Any]) -> None:
         super().__init__(*_place(setup, registry))

@@ -42,6 +42,19 @@ class Box:
             and other.top < self.bottom
         )
 
+    def moved(self, right: int, down: int) -> "Box":
+        """This box, so many pixels further to the right and down."""
+        return Box(self.left + right, self.top + down, self.right + right, self.bottom + down)
+
+    def clipped(self, other: "Box") -> "Box":
+        """The part of this box that lies in `other`; the two overlap."""
+        return Box(
+            max(self.left, other.left),
+            max(self.top, other.top),
+            min(self.right, other.right),
+            min(self.bottom, other.bottom),
+        )
+
     def union(self, other: "Box") -> "Box":
         """The smallest box that holds both."""
         return Box(

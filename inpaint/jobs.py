@@ -4,28 +4,49 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 from inpaint.arrays import Mask
 from inpaint.codecs import Format, Picture
 from inpaint.deadlines import Deadline
-from inpaint.params import Params
+from inpaint.diffusion import DiffusionOptions
+from inpaint.params import DiffusionParams, EraseParams, Params
 from inpaint.plans import StrategyOptions
 from inpaint.specs import ModelSpec
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a request asks for, its pictures aside."""
+    """What a request asks for, its pictures aside. Each kind of model has its own."""
 
     spec: ModelSpec
     params: Params
-    options: StrategyOptions
+    options: StrategyOptions | DiffusionOptions
     seed: int
     deadline: Deadline
     format: Format | None
     """None: the input's."""
     quality: int
     """1 to 100, for JPEG and lossy WebP."""
+
+
+@dataclass(frozen=True, slots=True)
+class EraseOrder(Order):
+    """For a model without a prompt."""
+
+    params: EraseParams
+    options: StrategyOptions
+
+
+@dataclass(frozen=True, slots=True)
+class DiffusionOrder(Order):
+    """For a model with a prompt."""
+
+    params: DiffusionParams
+    options: DiffusionOptions
+
+
+AnyOrder = TypeVar("AnyOrder", bound=Order)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +58,10 @@ class Upload:
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class Job(Generic[AnyOrder]):
     """An order with its pictures decoded."""
 
-    order: Order
+    order: AnyOrder
     picture: Picture
     mask: Mask
     """(H, W) uint8, 0 or 255."""

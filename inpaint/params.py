@@ -30,5 +30,51 @@ class EraseParams(Spec):
     )
 
 
-Params = EraseParams
+Sampler = Literal[
+    "DPM++ 2M",
+    "DPM++ 2M Karras",
+    "DPM++ 2M SDE",
+    "DPM++ 2M SDE Karras",
+    "DPM++ SDE",
+    "DPM++ SDE Karras",
+    "DPM2",
+    "DPM2 Karras",
+    "DPM2 a",
+    "DPM2 a Karras",
+    "Euler",
+    "Euler a",
+    "Heun",
+    "LMS",
+    "LMS Karras",
+    "DDIM",
+    "PNDM",
+    "UniPC",
+    "LCM",
+]
+"""IOPaint's names, in its order."""
+
+
+class DiffusionParams(Spec):
+    """What the network reads. Names and defaults are IOPaint's."""
+
+    kind: Literal[Kind.DIFFUSION] = Kind.DIFFUSION
+    prompt: str = Field(default="", max_length=4000, description="What the hole should show.")
+    negative_prompt: str = Field(default="", max_length=4000, description="What it should not.")
+    sd_steps: int = Field(default=50, ge=1, le=150, description="Denoising steps.")
+    sd_strength: float = Field(
+        default=1.0, gt=0, le=1, description="How far to depart from what the hole shows now."
+    )
+    sd_guidance_scale: float = Field(
+        default=7.5, ge=0, le=50, description="Weight of the prompt; 1 and less: no guidance."
+    )
+    sd_sampler: Sampler = Field(default="UniPC", description="How noise is taken away.")
+    sd_lcm_lora: bool = Field(
+        default=False, description="LCM-LoRA: few steps (4 to 8) with guidance of about 1."
+    )
+    seed: int | None = Field(
+        default=None, ge=0, le=SEED_MAX, description="Seed of the noise; drawn when absent."
+    )
+
+
+Params = EraseParams | DiffusionParams
 """The union of all kinds' parameters."""

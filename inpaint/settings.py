@@ -8,11 +8,14 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from inpaint.protocols import Precision
+from inpaint.protocols import Engine, Precision, SafetyChecker
 from inpaint.specs import Kind, ModelName, Spec
 
 DeploymentName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")]
 MiB = 2**20
+
+DIFFUSION_OPTIONS = frozenset({"low_mem", "cpu_offload", "cpu_textencoder", "safety_checker"})
+"""Options of a family that the other kinds have no use for."""
 
 
 class FamilyArgs(Spec):
@@ -25,6 +28,61 @@ class FamilyArgs(Spec):
     )
     device: str = Field(default="auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
     precision: Precision = "fp32"
+    engine: Engine = Field(
+        default="auto",
+        description="auto: OpenVINO for lama on a CPU where it is installed, else torch.",
+    )
+    low_mem: bool = Field(
+        default=False, description="Encode and decode large pictures in tiles; diffusion only."
+    )
+    cpu_offload: bool = Field(
+        default=False,
+        description="Keep each part of a model on the GPU only while it runs; diffusion only.",
+    )
+    cpu_textencoder: bool = Field(
+        default=False, description="Encode prompts on the CPU; diffusion only."
+    )
+    safety_checker: SafetyChecker = Field(
+        default="checkpoint",
+        description="Whether a checkpoint's own checker looks at results; diffusion only.",
+    )
+
+    @model_validator(mode="after")
+    def _memory_options_are_of_diffusion_models(self) -> Self:
+        if self.kind is not Kind.DIFFUSION:
+            wrong = sorted(DIFFUSION_OPTIONS & self.model_fields_set)
+            if wrong:
+                raise ValueError(
+                    f"{', '.join(wrong)}: only for families of kind 'diffusion'; "
+                    f"'{self.deployment}' is of kind '{self.kind}'"
+                )
+        return self
+
+
+Scalable = Literal["auto"] | bool
+
+
+class ClusterArgs(Spec):
+    """What the server knows of the Ray cluster that it runs in."""
+
+    scalable: Scalable = Field(
+        default="auto",
+        description="Whether nodes may be added on demand; auto: where Ray's autoscaler runs.",
+    )
+
+
+class IOPaintArgs(Spec):
+    """What IOPaint's command line sets for its routes under /api/v1."""
+
+    quality: int = Field(
+        default=100, ge=1, le=100, description="Of the JPEG and lossy WebP that /api/v1 answers."
+    )
+    input: Path | None = Field(
+        default=None, description="The picture that the web page opens with, or a folder of them."
+    )
+    output_dir: Path | None = Field(
+        default=None, description="Where /api/v1/save_image writes; absent: it refuses."
+    )
 
 
 class AppArgs(Spec):
@@ -42,9 +100,22 @@ class AppArgs(Spec):
     model_folders: tuple[Path, ...] = Field(
         default=(), description="Folders with YAML files (and the code they name) of your own."
     )
+    model_dir_access: Literal["managed", "readonly"] = Field(
+        default="managed", description="Whether the server may fetch weights into model_dir."
+    )
+    local_files_only: bool = Field(
+        default=False, description="Never ask the network for weights, as IOPaint's flag says."
+    )
     trust_unverified_weights: bool = Field(
         default=False, description="Load TorchScript files without a known checksum: it is code."
     )
+    iopaint: IOPaintArgs = IOPaintArgs()
+    cluster: ClusterArgs = ClusterArgs()
+
+    @property
+    def may_fetch_weights(self) -> bool:
+        """Whether a model that is asked for and missing is fetched in the background."""
+        return self.model_dir_access == "managed" and not self.local_files_only
 
     @model_validator(mode="after")
     def _deployments_are_unique(self) -> Self:
@@ -68,6 +139,20 @@ class EraseConfig(Spec):
     )
     hang_after_s: float = Field(
         default=600, gt=0, description="A forward that takes longer makes the replica unhealthy."
+    )
+
+
+class DiffusionConfig(Spec):
+    """The `user_config:` of a family of diffusion models."""
+
+    threads: int | None = Field(
+        default=None, ge=1, description="Compute threads; absent: as many as there are cores."
+    )
+    max_loaded_mb: int = Field(
+        default=16384, ge=1, description="Weights that a replica keeps loaded, in MiB."
+    )
+    hang_after_s: float = Field(
+        default=600, gt=0, description="A step that takes longer makes the replica unhealthy."
     )
 
 
@@ -123,4 +208,7 @@ class IngressConfig(Spec):
     )
     refuse_input_s: float = Field(
         default=60, ge=0, description="How long an input that took down two replicas is refused."
+    )
+    cold_wait_s: float = Field(
+        default=5, ge=0, description="How long a request waits where a node has to come first."
     )

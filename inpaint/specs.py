@@ -1,9 +1,10 @@
 """What is known about a model before any weight is loaded: the types of configs/models/*.yaml."""
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from pathlib import Path
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from inpaint.arrays import Size
 
@@ -18,6 +19,7 @@ class Kind(StrEnum):
     """What a family does, and so what parameters its models take."""
 
     ERASE = "erase"
+    DIFFUSION = "diffusion"
     OCR = "ocr"
 
 
@@ -77,32 +79,116 @@ class WeightFile(Spec):
     )
 
 
-Extra = Literal["erase", "ocr"]
+RepositoryId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$")]
+
+
+class HubRepository(Spec):
+    """A folder of weights on a model hub, e.g. a diffusers pipeline, kept where IOPaint keeps it.
+
+    Only what a loader reads is fetched: see deployments/weights/hub_files.py.
+    """
+
+    repo_id: RepositoryId
+    mirrors: tuple[RepositoryId, ...] = Field(
+        default=(), description="Copies, tried in order where the repository is gone."
+    )
+    revision: Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.-]*$")] = "main"
+    variant: Literal["fp16"] | None = Field(
+        default="fp16", description="Preferred weights; the full ones where there are none."
+    )
+    allow_patterns: tuple[str, ...] = Field(
+        default=(),
+        description="Only files that match one of these, e.g. 'unet/*'; absent: all that a loader "
+        "reads. A pattern without wildcard names a file that must be there.",
+    )
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The repository and its mirrors, in the order in which they are tried."""
+        return (self.repo_id, *self.mirrors)
+
+
+Extra = Literal["erase", "diffusion", "ocr"]
 EXTRA_PACKAGES: dict[Extra, tuple[str, ...]] = {
-    "erase": ("torch", "safetensors"),
+    "erase": ("torch", "safetensors", "skimage"),
+    "diffusion": ("torch", "safetensors", "diffusers", "transformers", "accelerate", "peft"),
     "ocr": ("paddleocr", "rapidocr", "onnxruntime"),
 }
 """What must be importable for an extra to count as installed."""
 
-ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][\w.-]*)?$")]
+ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][ -.0-~]*(/[A-Za-z0-9][\w.-]*)?$")]
+"""A word, a hub's "owner/name", or the name of a file; printable ASCII, as a header's value."""
+
+Base = Literal["sd15", "sdxl"]
+"""Which network a diffusion checkpoint is a training of."""
 
 
-class ModelSpec(Spec):
-    """One entry of configs/models/*.yaml."""
+class DiffusionFacts(Spec):
+    """What there is to know of a diffusion checkpoint."""
+
+    base: Base
+    inpainting: bool = Field(
+        description="Whether the network sees mask and masked picture (9 channels); else they are "
+        "put back after each step (4 channels)."
+    )
+    is_single_file: bool = False
+
+
+class WeightsSpec(Spec):
+    """What has a name, a licence and files: a model's entry, or an adapter's."""
 
     name: ModelName
+    description: str = ""
+    licence: Licence
+    extra: Extra | None = None
+    weights: tuple[WeightFile, ...] = ()
+    repository: HubRepository | None = None
+    path: Path | None = Field(
+        default=None,
+        description="A file or folder of one's own, below the model directory or absolute. Nothing "
+        "is fetched for it.",
+    )
+    memory_mb: int = Field(ge=0, description="Resident size of the loaded weights, in MiB.")
+
+
+AdapterRole = Literal["lcm-lora", "vae", "tokenizer"]
+
+
+class AdapterSpec(WeightsSpec):
+    """One entry of configs/adapters/*.yaml: what completes a checkpoint, or replaces a part of it.
+
+    lcm-lora: what `sd_lcm_lora` asks for. vae: takes the place of a VAE that overflows in float16.
+    tokenizer: the vocabulary that a single file lacks.
+    """
+
+    role: AdapterRole
+    bases: tuple[Base, ...] = Field(min_length=1, description="Checkpoints that it fits.")
+
+    def fits(self, spec: "ModelSpec") -> bool:
+        """Whether the adapter is of use to a model."""
+        facts = spec.diffusion
+        if facts is None or facts.base not in self.bases:
+            return False
+        return self.role != "tokenizer" or facts.is_single_file
+
+
+class ModelSpec(WeightsSpec):
+    """One entry of configs/models/*.yaml."""
+
     aliases: tuple[ModelName, ...] = ()
     family: str = Field(description="The deployment that serves the model by default.")
     kind: Kind
     runner: Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Z]\w*$")] = Field(
         description='"module:Class" of the InpaintModel, imported inside the replica only.'
     )
-    description: str = ""
-    licence: Licence
-    extra: Extra | None = None
-    weights: tuple[WeightFile, ...] = ()
     size: SizeRule = SizeRule(multiple_of=1)
     tiling: Tiling = StrategyTiling()
+    max_pixels: int | None = Field(
+        default=None,
+        ge=1,
+        description="Most pixels that one run of a diffusion model may paint, padding included; "
+        "absent: no limit but the server's.",
+    )
     batchable: bool = Field(default=False, description="Whether forward takes more than one image.")
     precisions: tuple[Literal["fp32", "fp16", "bf16"], ...] = ("fp32",)
     reads: tuple[str, ...] = Field(default=(), description="Parameters that change the result.")
@@ -111,4 +197,10 @@ class ModelSpec(Spec):
         ge=0,
         description="Seed of a request that names none, where `seed` is read; absent: drawn anew.",
     )
-    memory_mb: int = Field(ge=0, description="Resident size of the loaded weights, in MiB.")
+    diffusion: DiffusionFacts | None = Field(default=None, description="Of diffusion models only.")
+
+    @model_validator(mode="after")
+    def _diffusion_facts_are_of_diffusion_models(self) -> Self:
+        if self.diffusion is not None and self.kind is not Kind.DIFFUSION:
+            raise ValueError(f"`diffusion` is for models of kind 'diffusion', not '{self.kind}'")
+        return self

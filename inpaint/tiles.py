@@ -27,7 +27,7 @@ def cut(image: Image, mask: Mask, tile: Tile) -> Cut:
     """
     pixels, holes = image[tile.box.window], mask[tile.box.window]
     if tile.is_resized:
-        pixels, holes = _resized(pixels, tile.model_size), _resized(holes, tile.model_size)
+        pixels, holes = resized(pixels, tile.model_size), resized(holes, tile.model_size)
     return Cut(tile, pixels, holes)
 
 
@@ -61,8 +61,9 @@ def _scaled_back(piece: Cut, painted: Image) -> Image:
     """
     alpha = piece.holes[..., None] / 255
     blended = painted * alpha + piece.pixels * (1 - alpha)
-    return np.clip(_resized(blended, piece.tile.box.size), 0, 255).astype(np.uint8)
+    return np.clip(resized(blended, piece.tile.box.size), 0, 255).astype(np.uint8)
 
 
-def _resized(array: NDArray, size: Size) -> NDArray:  # type: ignore[type-arg]
+def resized(array: NDArray, size: Size) -> NDArray:  # type: ignore[type-arg]
+    """`array` at (height, width) `size`, bicubic: uint8 is clipped, a float can overshoot."""
     return cv2.resize(array, (size[1], size[0]), interpolation=cv2.INTER_CUBIC)

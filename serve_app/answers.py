@@ -19,8 +19,14 @@ def of_result(result: Result, request_id: str, as_json: bool) -> Response:
         return Response(
             result.data, media_type=result.format.media_type, headers=headers_of(result)
         )
+    answer = inpaint_answer(result, request_id)
+    return Response(answer.model_dump_json(), media_type=JSON, headers=headers_of(result))
+
+
+def inpaint_answer(result: Result, request_id: str) -> InpaintAnswer:
+    """A finished request as JSON has it."""
     height, width = result.size
-    answer = InpaintAnswer(
+    return InpaintAnswer(
         image=_base64(result.data),
         format=result.format,
         width=width,
@@ -31,7 +37,6 @@ def of_result(result: Result, request_id: str, as_json: bool) -> Response:
         request_id=request_id,
         timings_ms=result.timings.stages,
     )
-    return Response(answer.model_dump_json(), media_type=JSON, headers=headers_of(result))
 
 
 def of_text(done: TextResult, request_id: str, as_json: bool) -> Response:

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from functools import partial
 
-from inpaint.arrays import Image
+from inpaint.arrays import Image, Mask
 from inpaint.deadlines import Deadline
-from inpaint.jobs import Order
+from inpaint.jobs import DiffusionOrder, EraseOrder
 from inpaint.protocols import Painted
 from inpaint.texts import ReadOptions, TextRegion
 from inpaint.tiles import Cut
-from serve_app.families import Family, TextFamily
+from serve_app.families import DiffusionFamily, Family, TextFamily
+from serve_app.progress import Watcher
 from serve_app.retries import RetryOnce
 from serve_app.side_by_side import answer_all
 
@@ -24,7 +25,7 @@ class Painter:
         at_once: most tiles that run at the same time.
     """
 
-    def __init__(self, family: Family, order: Order, retry: RetryOnce, at_once: int) -> None:
+    def __init__(self, family: Family, order: EraseOrder, retry: RetryOnce, at_once: int) -> None:
         self._family = family
         self._order = order
         self._retry = retry
@@ -41,6 +42,35 @@ class Painter:
             for piece in pieces
         ]
         return await answer_all(calls, self._retry, self._at_once)
+
+
+class StepPainter:
+    """Runs one request's canvas through the diffusion family of its model.
+
+    Args:
+        family: serves the order's model.
+        order: the model, its parameters and the deadline.
+        retry: the request's right to ask again.
+        watch: told of the progress.
+    """
+
+    def __init__(
+        self, family: DiffusionFamily, order: DiffusionOrder, retry: RetryOnce, watch: Watcher
+    ) -> None:
+        self._family = family
+        self._order = order
+        self._retry = retry
+        self._watch = watch
+
+    async def __call__(self, image: Image, mask: Mask) -> Painted:
+        """What the model painted; see Family.paint for what is raised."""
+        order, watch = self._order, self._watch
+        call = partial(
+            self._family.paint_steps,
+            *(order.spec.name, image, mask, order.params, order.deadline),
+            *(watch.step, watch.previews),
+        )
+        return await self._retry(call)
 
 
 class Reader:

@@ -19,10 +19,14 @@ from ray.serve.schema import (
     ServeDeploySchema,
 )
 
-from inpaint.settings import AppArgs, EraseConfig, IngressConfig, OcrConfig
+from inpaint.settings import AppArgs, DiffusionConfig, EraseConfig, IngressConfig, OcrConfig
 from inpaint.specs import Kind, Spec
 
-USER_CONFIGS: dict[Kind, type[Spec]] = {Kind.ERASE: EraseConfig, Kind.OCR: OcrConfig}
+USER_CONFIGS: dict[Kind, type[Spec]] = {
+    Kind.ERASE: EraseConfig,
+    Kind.DIFFUSION: DiffusionConfig,
+    Kind.OCR: OcrConfig,
+}
 OWN_DEPLOYMENTS = ("Ingress", "Registry")
 
 Block = Mapping[str, Any]

@@ -14,6 +14,12 @@ from inpaint.errors import InpaintError
 logger = logging.getLogger("ray.serve")
 
 
+def log_failure(error: InpaintError) -> None:
+    """Note an error that is not the caller's."""
+    if error.status >= 500:
+        logger.error("%s: %s %s", error.code, error.detail, error.context)
+
+
 class ErrorShape(Protocol):
     """How one API words its errors."""
 
@@ -51,8 +57,7 @@ class ErrorShapes:
     async def _on_known(self, request: Request, error: Exception) -> Response:
         if not isinstance(error, InpaintError):
             raise TypeError(f"registered for InpaintError, got {type(error)}") from error
-        if error.status >= 500:
-            logger.error("%s: %s %s", error.code, error.detail, error.context)
+        log_failure(error)
         answer = self._of(request).known(error)
         if error.retry_after_s is not None:
             answer.headers["Retry-After"] = str(ceil(error.retry_after_s))

@@ -1,45 +1,46 @@
 """What the HTTP routes talk to: the service without HTTP."""
 
-import asyncio
-import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import ParamSpec, TypeVar
 
 from inpaint.arrays import Size
 from inpaint.codecs import Limits
 from inpaint.deadlines import Deadline
-from inpaint.jobs import Order, Result, Timings, Upload
-from inpaint.reports import ServiceState
+from inpaint.jobs import DiffusionOrder, EraseOrder, Result, Timings, Upload
+from inpaint.reports import ServiceState, furthest
 from inpaint.settings import IngressConfig, MiB
-from inpaint.specs import ModelSpec
+from inpaint.specs import Kind, ModelSpec
+from inpaint.states import ModelState
 from inpaint.texts import ReadOptions, TextRegion
 from serve_app import bodies, pipeline
 from serve_app.bodies import Body
-from serve_app.calls import Painter, Reader
-from serve_app.families import Family, TextFamily
+from serve_app.calls import Painter, Reader, StepPainter
+from serve_app.capacity import NO_GPU, RUNNABLE, Capacity
+from serve_app.diffusion_pipeline import paint_in_steps
+from serve_app.families import DiffusionFamily, Family, TextFamily
 from serve_app.orders import (
-    InpaintFields,
+    OrderReader,
     RemoveTextFields,
-    make_order,
+    make_erase_order,
     make_text_order,
     read_fields,
     read_options,
+    read_order,
 )
 from serve_app.pixel_threads import PixelThreads
+from serve_app.progress import Watcher
 from serve_app.retries import RefusedInputs, RetryOnce
 from serve_app.routing import Routes
 from serve_app.running import RunningRequests
-from serve_app.schemas import ModelCard, ModelList, Readiness
+from serve_app.schemas import AdapterCard, ModelCard, ModelList, Readiness
+from serve_app.shared_state import SharedState
 from serve_app.text_removal import TextOrder, TextRemoval, TextResult
+from serve_app.weights_desk import Desk
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 FILES = frozenset({"image", "mask"})
-STATE_LIFETIME_S = 1.0
-"""How old the answer of the Registry may be."""
-
-_READY = frozenset({"HEALTHY", "UPSCALING", "DOWNSCALING"})
 
 
 class Gateway:
@@ -47,37 +48,42 @@ class Gateway:
 
     Args:
         routes: which family serves which model.
-        families: those that repaint, by deployment name.
+        families: those that erase, by deployment name.
+        painters: those that paint by a prompt, likewise.
         readers: those that read text, likewise.
-        service_state: asks the Registry; raises when it does not answer.
-        family_statuses: Serve's status of each family, e.g. "HEALTHY".
+        shared: what all ingress replicas know.
+        capacity: knows which families the cluster can run, and how they are.
         cancel_everywhere: cancels a request on whichever ingress replica runs it.
+        desk: knows which weights are here, and fetches those that are not.
     """
 
     def __init__(
         self,
         routes: Routes,
         families: Mapping[str, Family],
+        painters: Mapping[str, DiffusionFamily],
         readers: Mapping[str, TextFamily],
-        service_state: Callable[[], Awaitable[ServiceState]],
-        family_statuses: Callable[[], Awaitable[Mapping[str, str]]],
+        shared: SharedState,
+        capacity: Capacity,
         cancel_everywhere: Callable[[str], Awaitable[bool]],
+        desk: Desk,
     ) -> None:
         self.cancel_everywhere = cancel_everywhere
         self._routes = routes
         self._families = families
+        self._painters = painters
         self._readers = readers
-        self._service_state = service_state
-        self._family_statuses = family_statuses
+        self._shared = shared
+        self._capacity = capacity
+        self._desk = desk
         self._running = RunningRequests()
-        self._known_state = (0.0, ServiceState({}))
         self.configure(IngressConfig())
 
     def configure(self, config: IngressConfig) -> None:
         """Take over new settings; running requests end under the old ones."""
         self.config = config
-        limits = Limits(max_pixels=int(config.max_megapixels * 1e6))
-        self._bench = pipeline.Bench(PixelThreads(config.pixel_threads), limits)
+        self.limits = Limits(max_pixels=int(config.max_megapixels * 1e6))
+        self._bench = pipeline.Bench(PixelThreads(config.pixel_threads), self.limits)
         self._refused = RefusedInputs(config.refuse_input_s)
 
     async def off_loop(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -88,8 +94,22 @@ class Gateway:
         """Take a body apart, off the event loop."""
         return await self._bench.threads.run(bodies.parse, content_type, body, FILES)
 
-    async def inpaint(self, request_id: str, body: Body, deadline: Deadline) -> Result:
-        """Erase what a mask marks; can be cancelled by its id while it runs.
+    async def inpaint(
+        self,
+        request_id: str,
+        body: Body,
+        deadline: Deadline,
+        read: OrderReader = read_order,
+        watch: Watcher | None = None,
+    ) -> Result:
+        """Repaint what a mask marks; can be cancelled by its id while it runs.
+
+        Args:
+            request_id: the id.
+            body: the pictures, and the fields for `read`.
+            deadline: when the caller gives up.
+            read: makes the order out of the fields.
+            watch: told of the progress.
 
         Raises:
             RequestCancelledError: somebody did.
@@ -97,9 +117,20 @@ class Gateway:
         """
         upload = Upload(body.take("image", "a picture"), body.take("mask", "a mask of its size"))
         await self._refused.check(upload)
-        order, family = await self._bench.threads.run(self._order, body, deadline)
-        paint = self._painter(family, order, RetryOnce(upload, self._refused))
-        work = pipeline.inpaint(upload, order, paint, self._bench, Timings())
+        chosen = await self._chosen_for(body)
+        order, family = await self._bench.threads.run(self._order, read, body, chosen, deadline)
+        await self._require_family(family, deadline)
+        await self._require_weights(order.spec)
+        watch, timings = watch or Watcher(), Timings()
+        retry = RetryOnce(upload, self._refused, watch.restarted)
+        if isinstance(order, DiffusionOrder):
+            await self._require_adapters(order)
+            steps = StepPainter(self._painters[family], order, retry, watch)
+            work = paint_in_steps(upload, order, steps, self._bench, timings)
+        else:
+            paint = self._painter(family, order, retry)
+            work = pipeline.inpaint(upload, order, paint, self._bench, timings)
+        watch.started(order)
         return await self._running.run(request_id, work)
 
     async def find_text(
@@ -108,6 +139,7 @@ class Gateway:
         """The (height, width) of a picture and the text in it; see `inpaint` for errors."""
         upload = Upload(body.take_only("image", "a picture"), b"")
         await self._refused.check(upload)
+        await self._require_family(self._routes.find_reader(), deadline)
         reader = self._reader(read_options(body.fields), deadline, RetryOnce(upload, self._refused))
         work = pipeline.find_text(upload.image, reader, self._bench, Timings())
         return await self._running.run(request_id, work)
@@ -116,27 +148,60 @@ class Gateway:
         """Erase the text of a picture; see `inpaint` for errors."""
         upload = Upload(body.take_only("image", "a picture"), b"")
         await self._refused.check(upload)
-        order, family, asked = await self._bench.threads.run(self._text_order, body, deadline)
+        chosen = await self._chosen_for(body)
+        order, family, asked = await self._bench.threads.run(
+            self._text_order, body, chosen, deadline
+        )
+        await self._require_family(self._routes.find_reader(), deadline)
+        await self._require_family(family, deadline)
+        await self._require_weights(order.spec)
         retry = RetryOnce(upload, self._refused)
         reader = self._reader(ReadOptions(), deadline, retry)
         paint = self._painter(family, order, retry)
         removal = TextRemoval(order, asked, reader, paint, self._bench)
         return await self._running.run(request_id, removal(upload.image))
 
-    def _order(self, body: Body, deadline: Deadline) -> tuple[Order, Family]:
-        """Everything but the pictures. Looks at files, so it runs on a thread."""
-        fields, rest = read_fields(InpaintFields, body.fields)
-        spec, family = self._routes.find_eraser(fields.model)
-        return make_order(spec, fields, rest, deadline), self._families[family]
+    async def _require_family(self, family: str, deadline: Deadline) -> None:
+        """Refuse what cannot run, and have what does not run yet started."""
+        await self._capacity.require(family, min(self.config.cold_wait_s, deadline.left_s))
 
-    def _text_order(self, body: Body, deadline: Deadline) -> tuple[Order, Family, TextOrder]:
+    async def _require_weights(self, spec: ModelSpec) -> None:
+        """Refuse here what lacks its weights, so that no replica is woken for nothing."""
+        if await self._desk.lacks(spec) and not await self._is_held(spec):
+            raise await self._desk.refusal(spec)
+
+    async def _require_adapters(self, order: DiffusionOrder) -> None:
+        """Refuse LCM-LoRA where its weights are missing, likewise."""
+        for adapter in self._routes.adapters(order.spec):
+            is_asked_for = adapter.role == "lcm-lora" and order.params.sd_lcm_lora
+            if is_asked_for and await self._desk.lacks(adapter):
+                raise await self._desk.refusal(adapter)
+
+    async def _is_held(self, spec: ModelSpec) -> bool:
+        """Whether a replica, maybe on another node, has loaded the model."""
+        return spec.name in (await self._shared.now()).replicas_holding
+
+    async def _chosen_for(self, body: Body) -> str | None:
+        """The default model set over the API, for a body that names none."""
+        return None if body.fields.get("model") else (await self._shared.now()).default_model
+
+    def _order(
+        self, read: OrderReader, body: Body, chosen: str | None, deadline: Deadline
+    ) -> tuple[EraseOrder | DiffusionOrder, str]:
+        """Everything but the pictures, and the family's name. Looks at files: call on a thread."""
+        order = read(body.fields, lambda name: self._routes.find_eraser(name, chosen)[0], deadline)
+        return order, self._routes.find(order.spec.name)[1]
+
+    def _text_order(
+        self, body: Body, chosen: str | None, deadline: Deadline
+    ) -> tuple[EraseOrder, str, TextOrder]:
         fields, rest = read_fields(RemoveTextFields, body.fields)
-        spec, family = self._routes.find_eraser(fields.model)
-        order = make_order(spec, fields, rest, deadline)
-        return order, self._families[family], make_text_order(fields)
+        spec, family = self._routes.find_eraser(fields.model, chosen)
+        order = make_erase_order(spec, fields, rest, deadline)
+        return order, family, make_text_order(fields)
 
-    def _painter(self, family: Family, order: Order, retry: RetryOnce) -> Painter:
-        return Painter(family, order, retry, self.config.max_tiles_in_flight)
+    def _painter(self, family: str, order: EraseOrder, retry: RetryOnce) -> Painter:
+        return Painter(self._families[family], order, retry, self.config.max_tiles_in_flight)
 
     def _reader(self, options: ReadOptions, deadline: Deadline, retry: RetryOnce) -> Reader:
         family = self._readers[self._routes.find_reader()]
@@ -148,38 +213,86 @@ class Gateway:
 
     async def models(self) -> ModelList:
         """Everything that can be asked for."""
-        state = await self._state()
-        return await self._bench.threads.run(self._cards, state)
+        state, refusals = await self._shared.now(), await self._capacity.refusals()
+        return await self._bench.threads.run(self._cards, state, refusals)
 
-    def _cards(self, state: ServiceState) -> ModelList:
-        cards = (self._card(spec, family, state) for spec, family in self._routes.served)
-        return ModelList(default=self._routes.default(), models=tuple(cards))
+    def _cards(self, state: ServiceState, refusals: Mapping[str, str]) -> ModelList:
+        cards = (
+            self._card(spec, family, state, refusals.get(family))
+            for spec, family in self._routes.served
+        )
+        default = self._routes.default(state.default_model)
+        return ModelList(default=default, models=tuple(cards))
 
-    def _card(self, spec: ModelSpec, family: str, state: ServiceState) -> ModelCard:
+    def _card(
+        self, spec: ModelSpec, family: str, state: ServiceState, refusal: str | None
+    ) -> ModelCard:
         holding = state.replicas_holding.get(spec.name, 0)
-        return ModelCard.of(spec, family, self._routes.state(spec, holding), holding)
+        known = self._routes.state(spec, holding)
+        adapters = [
+            AdapterCard(
+                name=adapter.name,
+                role=adapter.role,
+                state=self._routes.adapter_state(adapter),
+                licence=adapter.licence,
+            )
+            for adapter in self._routes.adapters(spec)
+        ]
+        downloads = [
+            download
+            for download in (*self._desk.downloads, *state.downloads.values())
+            if download.model == spec.name
+        ]
+        if known is ModelState.LOADED or not downloads:
+            return ModelCard.of(spec, family, known, holding, None, refusal, adapters)
+        progress = furthest(downloads).fraction
+        return ModelCard.of(
+            spec, family, ModelState.DOWNLOADING, holding, progress, refusal, adapters
+        )
 
     async def model(self, name: str) -> ModelCard:
         """One of them; UnknownModelError or FamilyMissingError when it is not served."""
         spec, family = self._routes.find(name)
-        return await self._bench.threads.run(self._card, spec, family, await self._state())
+        state, refusals = await self._shared.now(), await self._capacity.refusals()
+        refusal = refusals.get(family)
+        return await self._bench.threads.run(self._card, spec, family, state, refusal)
+
+    @property
+    def erasers(self) -> tuple[ModelSpec, ...]:
+        """Every model that repaints, as the catalog orders them."""
+        return tuple(spec for spec, _ in self._routes.served if spec.kind is not Kind.OCR)
+
+    async def default_model(self) -> ModelSpec:
+        """Who answers a request that names no model."""
+        chosen = (await self._shared.now()).default_model
+        spec, _ = await self._bench.threads.run(self._routes.find_eraser, None, chosen)
+        return spec
+
+    async def choose_default(self, name: str) -> ModelSpec:
+        """Let the model called `name` answer such requests, on every ingress replica.
+
+        This one does so at once, the others within STATE_LIFETIME_S. A restart of the Registry
+        brings the config's default back.
+
+        Raises:
+            UnknownModelError, FamilyMissingError, ParamsError: it does not repaint here; nothing
+                is changed.
+            UnavailableError: the Registry does not answer.
+        """
+        known, _ = self._routes.find(name)
+        spec, _ = self._routes.find_eraser(known.name)
+        await self._shared.choose_default(spec.name)
+        return spec
 
     async def readiness(self) -> Readiness:
-        """Whether every family can take a request; one that waits at zero replicas can."""
-        statuses = await self._family_statuses()
-        families = {name: statuses.get(name, "MISSING") for name in self._routes.families}
-        return Readiness(ready=_READY.issuperset(families.values()), families=families)
+        """Whether every family can take a request; one that waits at zero replicas can.
 
-    async def _state(self) -> ServiceState:
-        """The Registry's answer; when it is gone, nothing is known to be loaded."""
-        asked, state = self._known_state
-        if time.monotonic() - asked > STATE_LIFETIME_S:
-            try:
-                state = await asyncio.wait_for(self._service_state(), 1.0)
-            except Exception:  # noqa: BLE001  whatever is wrong with it, the rest works on
-                state = ServiceState({})
-            self._known_state = (time.monotonic(), state)
-        return state
+        A family that no node can ever run does not count: waiting would not help it.
+        """
+        statuses = await self._capacity.statuses()
+        families = {name: statuses.get(name, "MISSING") for name in self._routes.families}
+        ready = RUNNABLE | {NO_GPU}
+        return Readiness(ready=ready.issuperset(families.values()), families=families)
 
     @property
     def max_body_bytes(self) -> int:

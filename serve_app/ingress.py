@@ -1,23 +1,25 @@
 """The ingress deployment: the only part that speaks HTTP."""
 
 import asyncio
-import time
-from collections.abc import Mapping
+import logging
 from typing import Any
 
 from fastapi import FastAPI
 from ray import serve
-from ray.serve.handle import DeploymentHandle
+from ray.serve.handle import DeploymentHandle, DeploymentResponse, DeploymentResponseGenerator
 
-from inpaint.reports import ServiceState
-from inpaint.settings import IngressConfig
+from inpaint.reports import ReplicaReport, ServiceState
+from inpaint.settings import IngressConfig, IOPaintArgs, Scalable
 from serve_app.api import create_api
+from serve_app.capacity import Capacity, ClusterState
+from serve_app.cluster import look
 from serve_app.gateway import Gateway
 from serve_app.routing import Routes
 from serve_app.serve_families import ServeFamily
+from serve_app.shared_state import PATIENCE_S, SharedState
+from serve_app.weights_desk import Desk, OpenDesk
 
-STATUS_LIFETIME_S = 2.0
-"""How old Serve's status may be: every asking costs the controller a call."""
+logger = logging.getLogger("ray.serve")
 
 
 @serve.ingress()
@@ -29,27 +31,29 @@ class Ingress:
         routes: Routes,
         registry: DeploymentHandle[Any],
         families: dict[str, DeploymentHandle[Any]],
+        iopaint: IOPaintArgs,
+        open_desk: OpenDesk,
+        scalable: Scalable,
     ) -> None:
         context = serve.get_replica_context()
         self._app_name, self._deployment = context.app_name, context.deployment
-        self._statuses: tuple[float, Mapping[str, str]] = (0.0, {})
-
-        async def service_state() -> ServiceState:
-            return await registry.state.remote()
+        self._iopaint = iopaint
 
         called = {name: ServeFamily(name, handle) for name, handle in families.items()}
         self._gateway = Gateway(
             routes,
             called,
             called,
-            service_state,
-            self._family_statuses,
+            called,
+            _shared_state(registry),
+            _capacity(context.app_name, families, scalable),
             self._cancel_everywhere,
+            _desk(open_desk, registry, context.replica_id.unique_id),
         )
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         """Called by Serve once the constructor has run."""
-        return create_api(self._gateway, echo_request_id=False)
+        return create_api(self._gateway, self._iopaint, echo_request_id=False)
 
     def reconfigure(self, config: dict[str, Any]) -> None:
         """Take over the deployment's `user_config`."""
@@ -65,13 +69,50 @@ class Ingress:
         handle = serve.get_deployment_handle(self._deployment, self._app_name)
         return any(await handle.broadcast("cancel", request_id).results_async())
 
-    async def _family_statuses(self) -> Mapping[str, str]:
-        asked, statuses = self._statuses
-        if time.monotonic() - asked > STATUS_LIFETIME_S:
-            application = (await asyncio.to_thread(serve.status)).applications[self._app_name]
-            statuses = {
-                name: deployment.status.value
-                for name, deployment in application.deployments.items()
-            }
-            self._statuses = (time.monotonic(), statuses)
-        return statuses
+
+def _capacity(
+    app_name: str, families: dict[str, DeploymentHandle[Any]], scalable: Scalable
+) -> Capacity:
+    async def see() -> ClusterState:
+        return await asyncio.to_thread(look, app_name, scalable)
+
+    async def warm(family: str) -> None:
+        await _answer(families[family].check_health.remote())
+
+    return Capacity(see, warm)
+
+
+def _shared_state(registry: DeploymentHandle[Any]) -> SharedState:
+    async def ask() -> ServiceState:
+        state: ServiceState = await _answer(registry.state.remote())
+        return state
+
+    async def choose(name: str) -> None:
+        await _answer(registry.choose_default.remote(name))
+
+    return SharedState(ask, choose)
+
+
+def _desk(open_desk: OpenDesk, registry: DeploymentHandle[Any], replica: str) -> Desk:
+    """The replica's desk, which tells the Registry what it fetches."""
+
+    async def tell() -> None:
+        report = ReplicaReport(replica, "Ingress", (), 0, desk.downloads)
+        try:
+            await asyncio.wait_for(_answer(registry.report.remote(report)), PATIENCE_S)
+        except Exception as error:  # noqa: BLE001  a lost Registry must not fail a request
+            logger.warning("the registry does not answer: %s", type(error).__name__)
+
+    desk = open_desk(tell)
+    return desk
+
+
+async def _answer(response: DeploymentResponse[Any] | DeploymentResponseGenerator[Any]) -> Any:
+    """The answer. Cancelled with the caller: Serve would go on trying, and a switch that was
+    reported as failed would come through later.
+    """  # noqa: D205  one sentence
+    try:
+        return await response
+    except asyncio.CancelledError:
+        response.cancel()
+        raise

@@ -8,12 +8,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from pydantic import BaseModel
 
 from inpaint import codecs
 from inpaint.codecs import Format, Metadata
-from inpaint.specs import Spec
+from inpaint.specs import Kind, Spec
 from inpaint.texts import ReadOptions
-from serve_app.orders import PARAMS, InpaintFields, RemoveTextFields
+from serve_app.orders import OPTIONS, PARAMS, InpaintFields, RemoveTextFields, SdSeed
 from serve_app.problems import MEDIA_TYPE
 from serve_app.requests import JSON, TIMEOUT_HEADER
 from serve_app.schemas import InpaintAnswer, RemoveTextAnswer
@@ -30,7 +31,14 @@ _PROBLEM: JsonSchema = {
         "detail": {"type": "string", "description": "What is wrong, and what would be right."},
     },
 }
-_PICTURES = {
+TIMEOUT: JsonSchema = {
+    "name": TIMEOUT_HEADER,
+    "in": "header",
+    "required": False,
+    "schema": {"type": "number", "exclusiveMinimum": 0},
+    "description": "The request's time budget in seconds, within the server's.",
+}
+PICTURES = {
     format_.media_type: {"schema": {"type": "string", "format": "binary"}} for format_ in Format
 }
 
@@ -64,7 +72,7 @@ def _example_pictures() -> tuple[str, str]:
     return base64.b64encode(encoded[0]).decode(), base64.b64encode(encoded[1]).decode()
 
 
-def _properties(models: Sequence[type[Spec]]) -> JsonSchema:
+def properties_of(models: Sequence[type[BaseModel]]) -> JsonSchema:
     """The fields of all `models` as one JSON schema's properties."""
     properties: JsonSchema = {}
     definitions: JsonSchema = {}
@@ -109,16 +117,9 @@ def _post(
         answer: FastAPI's description of the good answer.
         problems: statuses beside those that every such route has.
     """
-    fields = _properties(models)
+    fields = properties_of(models)
     form = _body(files, fields, {"type": "string", "format": "binary"})
     base64_body = _body(files, fields, {"type": "string", "format": "byte"})
-    timeout = {
-        "name": TIMEOUT_HEADER,
-        "in": "header",
-        "required": False,
-        "schema": {"type": "number", "exclusiveMinimum": 0},
-        "description": "The request's time budget in seconds, within the server's.",
-    }
     content = {
         "multipart/form-data": {"schema": form},
         JSON: {"schema": base64_body, "example": example},
@@ -127,22 +128,22 @@ def _post(
         "responses": {200: answer, **_problems(400, 409, 413, 415, 422, 500, 503, 504, *problems)},
         "openapi_extra": {
             "requestBody": {"required": True, "content": content},
-            "parameters": [timeout],
+            "parameters": [TIMEOUT],
         },
     }
 
 
-_IMAGE, _MASK = _example_pictures()
+EXAMPLE_IMAGE, EXAMPLE_MASK = _example_pictures()
 _PICTURE = {"image": "The picture: PNG, JPEG, WebP, BMP, TIFF or GIF."}
 _PICTURE_AND_MASK = _PICTURE | {"mask": "Of the same size; white is repainted."}
 
 INPAINT = _post(
     _PICTURE_AND_MASK,
-    (InpaintFields, *PARAMS.values()),
-    {"image": _IMAGE, "mask": _MASK, "model": "cv2", "cv2_flag": "INPAINT_TELEA"},
+    (InpaintFields, *OPTIONS.values(), *PARAMS.values(), SdSeed),
+    {"image": EXAMPLE_IMAGE, "mask": EXAMPLE_MASK, "model": "cv2", "cv2_flag": "INPAINT_TELEA"},
     {
         "description": "The picture; X-Model, X-Seed and Server-Timing tell how.",
-        "content": _PICTURES,
+        "content": PICTURES,
         "model": InpaintAnswer,
     },
     404,
@@ -150,17 +151,17 @@ INPAINT = _post(
 )
 REMOVE_TEXT = _post(
     _PICTURE,
-    (RemoveTextFields, *PARAMS.values()),
-    {"image": _IMAGE, "model": "cv2", "keep": "^Total"},
+    (RemoveTextFields, OPTIONS[Kind.ERASE], PARAMS[Kind.ERASE]),
+    {"image": EXAMPLE_IMAGE, "model": "cv2", "keep": "^Total"},
     {
         "description": "The picture; X-Text-Found, -Removed, -Kept and -Remaining count lines.",
-        "content": _PICTURES,
+        "content": PICTURES,
         "model": RemoveTextAnswer,
     },
     404,
     406,
 )
-OCR = _post(_PICTURE, (ReadOptions,), {"image": _IMAGE}, {"description": "Lines of text."})
+OCR = _post(_PICTURE, (ReadOptions,), {"image": EXAMPLE_IMAGE}, {"description": "Lines of text."})
 MODELS: Route = {"responses": _problems(500)}
 MODEL: Route = {
     "responses": _problems(404, 503),

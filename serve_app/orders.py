@@ -2,18 +2,19 @@
 
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, Field, ValidationError, field_validator
 
 from inpaint.codecs import Format
 from inpaint.deadlines import Deadline
+from inpaint.diffusion import DiffusionOptions
 from inpaint.errors import ParamsError
-from inpaint.jobs import Order
-from inpaint.params import SEED_MAX, EraseParams, Params
+from inpaint.jobs import DiffusionOrder, EraseOrder
+from inpaint.params import SEED_MAX, DiffusionParams, EraseParams, Params
 from inpaint.plans import StrategyOptions
-from inpaint.specs import FixedTiling, Kind, ModelSpec
+from inpaint.specs import FixedTiling, Kind, ModelSpec, Spec
 from inpaint.text_masks import MaskMode
 from inpaint.text_rules import TextRules
 from inpaint.texts import ReadOptions
@@ -23,13 +24,27 @@ from serve_app.text_removal import TextOrder
 DEFAULT_MARGIN = 0.0
 """Chosen by benchmarks/text_removal.py; see docs/text-removal.md."""
 
-PARAMS: dict[Kind, type[Params]] = {Kind.ERASE: EraseParams}
+PARAMS: dict[Kind, type[Params]] = {Kind.ERASE: EraseParams, Kind.DIFFUSION: DiffusionParams}
+OPTIONS: dict[Kind, type[StrategyOptions] | type[DiffusionOptions]] = {
+    Kind.ERASE: StrategyOptions,
+    Kind.DIFFUSION: DiffusionOptions,
+}
+
+SEED, SD_SEED = "seed", "sd_seed"
+RANDOM_SEED = -1
+"""What IOPaint's clients send as sd_seed to have one drawn."""
+
+FindModel = Callable[[str | None], ModelSpec]
+"""The model of that name, or the default one for None; raises as Routes.find_eraser does."""
+
+OrderReader = Callable[[Mapping[str, Value], FindModel, Deadline], EraseOrder | DiffusionOrder]
+"""Turns a body's fields into an order, by the rules of one API."""
 
 Fields = TypeVar("Fields", bound=BaseModel)
 
 
-class InpaintFields(StrategyOptions):
-    """The fields of POST /inpaint that mean the same for every model."""
+class InpaintFields(Spec):
+    """The fields of POST /inpaint that every model takes."""
 
     model: str | None = Field(default=None, description="A name of GET /models.", max_length=200)
     format: Format | None = Field(
@@ -43,8 +58,16 @@ class InpaintFields(StrategyOptions):
         return Format.parse(value) if isinstance(value, str) else value
 
 
+class SdSeed(Spec):
+    """IOPaint's name of `seed`, for models with a prompt."""
+
+    sd_seed: int = Field(
+        default=RANDOM_SEED, ge=RANDOM_SEED, le=SEED_MAX, description="As seed; -1 draws one."
+    )
+
+
 class RemoveTextFields(InpaintFields, TextRules):
-    """The fields of POST /remove-text that mean the same for every model."""
+    """The fields of POST /remove-text that every model takes."""
 
     mask_mode: MaskMode = Field(
         default=MaskMode.STROKE,
@@ -88,26 +111,73 @@ def read_fields(
     return _validated(model, known), rest
 
 
+def read_order(
+    values: Mapping[str, Value], find: FindModel, deadline: Deadline
+) -> EraseOrder | DiffusionOrder:
+    """The order of POST /inpaint; see `make_order` for errors."""
+    fields, rest = read_fields(InpaintFields, values)
+    return make_order(find(fields.model), fields, rest, deadline)
+
+
 def read_options(values: Mapping[str, Value]) -> ReadOptions:
     """The fields of POST /ocr."""
     return _validated(ReadOptions, values)
 
 
 def make_order(
-    spec: ModelSpec, fields: InpaintFields, rest: dict[str, Value], deadline: Deadline
-) -> Order:
-    """What `spec`'s model is to do. Settles the seed, so that every tile and retry sees the same.
+    spec: ModelSpec, fields: InpaintFields, rest: Mapping[str, Value], deadline: Deadline
+) -> EraseOrder | DiffusionOrder:
+    """What `spec`'s model is to do; `rest` are its parameters and options.
+
+    Settles the seed, so that every tile and retry sees the same.
 
     Raises:
         ParamsError: a parameter is wrong, unknown, or not read by this model.
     """
-    params = _read_params(spec, rest, fields)
-    stated = params.seed if params.seed is not None else spec.default_seed
-    seed = stated if stated is not None else secrets.randbelow(SEED_MAX)
-    return Order(
+    if spec.kind is Kind.DIFFUSION:
+        return _diffusion_order(spec, fields, rest, deadline)
+    return make_erase_order(spec, fields, rest, deadline)
+
+
+def make_erase_order(
+    spec: ModelSpec, fields: InpaintFields, rest: Mapping[str, Value], deadline: Deadline
+) -> EraseOrder:
+    """See `make_order`; ParamsError as well for a model that takes a prompt."""
+    if spec.kind is not Kind.ERASE:
+        raise ParamsError(
+            f"The model '{spec.name}' is of kind '{spec.kind}'; name one of kind 'erase'."
+        )
+    _refuse_unread(spec, fields, rest)
+    options, values = read_fields(StrategyOptions, rest)
+    params = _validated(EraseParams, values)
+    seed = _settled(params.seed, spec)
+    return EraseOrder(
         spec=spec,
-        params=params.model_copy(update={"seed": seed}) if "seed" in spec.reads else params,
-        options=_part(StrategyOptions, fields),
+        params=params.model_copy(update={SEED: seed}) if SEED in spec.reads else params,
+        options=options,
+        seed=seed,
+        deadline=deadline,
+        format=fields.format,
+        quality=fields.quality,
+    )
+
+
+def _diffusion_order(
+    spec: ModelSpec, fields: InpaintFields, rest: Mapping[str, Value], deadline: Deadline
+) -> DiffusionOrder:
+    _refuse_unread(spec, fields, rest)
+    options, values = read_fields(DiffusionOptions, _with_seed(rest))
+    params = _validated(DiffusionParams, values)
+    if options.use_extender and not options.use_croper and params.sd_strength < 1:
+        raise ParamsError(
+            "With use_extender, sd_strength must be 1: what is new shows nothing yet to depart "
+            "from."
+        )
+    seed = _settled(params.seed, spec)
+    return DiffusionOrder(
+        spec=spec,
+        params=params.model_copy(update={SEED: seed}),
+        options=options,
         seed=seed,
         deadline=deadline,
         format=fields.format,
@@ -132,21 +202,42 @@ def _part(model: type[Fields], fields: BaseModel) -> Fields:
     return model.model_construct(**{name: getattr(fields, name) for name in model.model_fields})
 
 
-def _read_params(spec: ModelSpec, values: dict[str, Value], fields: InpaintFields) -> Params:
-    """The model's parameters. One that it does not read would be without effect, and the caller
-    would not know: it is refused, by name.
+def _refuse_unread(spec: ModelSpec, fields: InpaintFields, sent: Mapping[str, Value]) -> None:
+    """A parameter that the model does not read would be without effect, and the caller would not
+    know: it is refused, by name.
     """  # noqa: D205  one sentence
-    strategy = tuple(StrategyOptions.model_fields)
-    sent = [*values, *(name for name in strategy if name in fields.model_fields_set)]
-    allowed = spec.reads if isinstance(spec.tiling, FixedTiling) else (*spec.reads, *strategy)
+    allowed = takes(spec)
     unread = [name for name in sent if name not in allowed]
     if unread:
-        common = [name for name in type(fields).model_fields if name not in strategy]
         raise ParamsError(
             f"The model '{spec.name}' does not read {', '.join(map(repr, unread))}. "
-            f"It takes: {', '.join((*common, *allowed))}."
+            f"It takes: {', '.join((*type(fields).model_fields, *allowed))}."
         )
-    return _validated(PARAMS[spec.kind], values)
+
+
+def takes(spec: ModelSpec) -> tuple[str, ...]:
+    """The fields that mean something for a model, beside those that every one takes."""
+    if isinstance(spec.tiling, FixedTiling):
+        return spec.reads
+    alias = (SD_SEED,) if spec.kind is Kind.DIFFUSION and SEED in spec.reads else ()
+    return (*spec.reads, *alias, *OPTIONS[spec.kind].model_fields)
+
+
+def _with_seed(values: Mapping[str, Value]) -> dict[str, Value]:
+    """`values` with IOPaint's name of the seed replaced by ours; RANDOM_SEED is none."""
+    if SD_SEED not in values:
+        return dict(values)
+    if SEED in values:
+        raise ParamsError(f"'{SEED}' and '{SD_SEED}' are two names of one field; send one.")
+    others = {name: value for name, value in values.items() if name != SD_SEED}
+    sent = _validated(SdSeed, {SD_SEED: values[SD_SEED]}).sd_seed
+    return others if sent == RANDOM_SEED else others | {SEED: sent}
+
+
+def _settled(stated: int | None, spec: ModelSpec) -> int:
+    """The request's seed: the one it states, else the model's own, else one that is drawn."""
+    seed = stated if stated is not None else spec.default_seed
+    return seed if seed is not None else secrets.randbelow(SEED_MAX)
 
 
 def _validated(model: type[Fields], values: Mapping[str, Any]) -> Fields:

@@ -9,7 +9,7 @@ import numpy as np
 from inpaint import codecs
 from inpaint.arrays import Image, Mask, Size, check_pair
 from inpaint.codecs import Limits, Picture
-from inpaint.jobs import Job, Order, Result, Timings, Upload
+from inpaint.jobs import AnyOrder, EraseOrder, Job, Order, Result, Timings, Upload
 from inpaint.masks import holes
 from inpaint.plans import plan
 from inpaint.protocols import Painted
@@ -33,12 +33,12 @@ class Bench:
 
 
 async def inpaint(
-    upload: Upload, order: Order, paint: Paint, bench: Bench, timings: Timings
+    upload: Upload, order: EraseOrder, paint: Paint, bench: Bench, timings: Timings
 ) -> Result:
     """Decode, plan, repaint every tile at once, paste, encode."""
     run = bench.threads.run
     with timings.stage("decode"):
-        job = await _decode(upload, order, bench)
+        job = await decode(upload, order, bench)
     with timings.stage("plan"):
         pieces = await run(_cut_tiles, job)
     order.deadline.check()
@@ -62,7 +62,7 @@ async def find_text(
     return (height, width), regions, timings
 
 
-async def _decode(upload: Upload, order: Order, bench: Bench) -> Job:
+async def decode(upload: Upload, order: AnyOrder, bench: Bench) -> Job[AnyOrder]:
     """Picture and mask side by side; both of one size afterwards, or a MaskError."""
     picture, mask = await asyncio.gather(
         bench.threads.run(codecs.decode, upload.image, bench.limits),
@@ -73,7 +73,7 @@ async def _decode(upload: Upload, order: Order, bench: Bench) -> Job:
 
 
 async def _repainted(
-    job: Job, pieces: Sequence[Cut], paint: Paint, bench: Bench, timings: Timings
+    job: Job[EraseOrder], pieces: Sequence[Cut], paint: Paint, bench: Bench, timings: Timings
 ) -> Image:
     with timings.stage("models"):
         painted = await paint(pieces)
@@ -82,7 +82,7 @@ async def _repainted(
         return await bench.threads.run(paste_all, job.picture.image, job.mask, pieces, painted)
 
 
-def _cut_tiles(job: Job) -> list[Cut]:
+def _cut_tiles(job: Job[EraseOrder]) -> list[Cut]:
     size = job.picture.image.shape[:2]
     made = plan((size[0], size[1]), holes(job.mask), job.order.spec.tiling, job.order.options)
     return [cut(job.picture.image, job.mask, tile) for tile in made.tiles]

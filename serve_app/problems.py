@@ -1,5 +1,7 @@
 """The native routes' errors: RFC 9457 problem responses."""
 
+from typing import Any
+
 from fastapi import Request
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
@@ -11,8 +13,22 @@ MEDIA_TYPE = "application/problem+json"
 
 def problem(status: int, code: str, detail: str) -> JSONResponse:
     """One `application/problem+json` answer; docs/problems.md describes each code."""
-    body = {"type": f"/problems/{code}", "title": code, "status": status, "detail": detail}
-    return JSONResponse(body, status, media_type=MEDIA_TYPE)
+    return JSONResponse(_body(status, code, detail), status, media_type=MEDIA_TYPE)
+
+
+def problem_of(error: InpaintError) -> dict[str, Any]:
+    """The body alone, for an error that is told within an answer, with its `Retry-After`."""
+    body = _body(error.status, error.code, error.detail)
+    return body if error.retry_after_s is None else body | {"retry_after_s": error.retry_after_s}
+
+
+def unknown_problem(request_id: str) -> dict[str, Any]:
+    """The body for a defect of ours."""
+    return _body(500, "internal", f"The server failed; its log has the request as {request_id}.")
+
+
+def _body(status: int, code: str, detail: str) -> dict[str, Any]:
+    return {"type": f"/problems/{code}", "title": code, "status": status, "detail": detail}
 
 
 class Problems:
@@ -29,6 +45,4 @@ class Problems:
 
     def defect(self, request_id: str) -> JSONResponse:
         """A defect of ours."""
-        return problem(
-            500, "internal", f"The server failed; its log has the request as {request_id}."
-        )
+        return JSONResponse(unknown_problem(request_id), 500, media_type=MEDIA_TYPE)

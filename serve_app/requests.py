@@ -32,11 +32,15 @@ def deadline_of(request: Request, config: IngressConfig) -> Deadline:
     return Deadline.after(min(float(word), config.max_timeout_s))
 
 
-def wanted_answer(request: Request) -> Format | str | None:
+def wanted_answer(request: Request, *others: str) -> Format | str | None:
     """What the Accept header asks for first: "application/json", a format, or None for any.
 
+    Args:
+        request: has the header, or not.
+        others: media types that the route answers as well.
+
     Raises:
-        NotAcceptableError: it names neither JSON nor a picture format that is written here.
+        NotAcceptableError: it names nothing of this, and no picture format that is written here.
     """
     accepted = request.headers.get("accept") or "*/*"
     for media_type in _by_quality(accepted):
@@ -44,11 +48,14 @@ def wanted_answer(request: Request) -> Format | str | None:
             return None
         if media_type in (JSON, "application/*"):
             return JSON
+        if media_type in others:
+            return media_type
         for format_ in Format:
             if format_.media_type == media_type:
                 return format_
     formats = ", ".join(format_.media_type for format_ in Format)
-    raise NotAcceptableError(f"This route answers {JSON} or one of {formats}.")
+    answers = ", ".join((JSON, *others))
+    raise NotAcceptableError(f"This route answers {answers} or one of {formats}.")
 
 
 def _by_quality(accept: str) -> list[str]:

@@ -50,11 +50,19 @@ class RetryOnce:
 
     With its seed fixed the work is idempotent, so asking again is safe; but an input that kills
     its replica must not kill them all.
+
+    Args:
+        upload: what is refused when two replicas are lost.
+        refused: takes note of it.
+        on_retry: called before asking again.
     """
 
-    def __init__(self, upload: Upload, refused: RefusedInputs) -> None:
+    def __init__(
+        self, upload: Upload, refused: RefusedInputs, on_retry: Callable[[], None] = lambda: None
+    ) -> None:
         self._upload = upload
         self._refused = refused
+        self._on_retry = on_retry
         self._is_used = False
 
     async def __call__(self, attempt: Callable[[], Awaitable[T]]) -> T:
@@ -71,4 +79,5 @@ class RetryOnce:
                 raise
             self._is_used = True
             logger.warning("a replica died, asking again: %s", error.context)
+        self._on_retry()
         return await self(attempt)

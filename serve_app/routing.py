@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from inpaint.catalog import Catalog, CatalogError
 from inpaint.errors import FamilyMissingError, ParamsError
 from inpaint.settings import FamilyArgs
-from inpaint.specs import Kind, ModelSpec
+from inpaint.specs import AdapterSpec, Kind, ModelSpec, WeightsSpec
 from inpaint.states import ModelState
 
 
@@ -53,7 +53,7 @@ class Routes:
         catalog: all models.
         assigned: the models of each family, from `assign`.
         defaults: names, in order of preference, of who answers a request without a model.
-        state: what this machine has of a model.
+        state: what this machine has of a model or an adapter.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Routes:
         catalog: Catalog,
         assigned: Mapping[str, Sequence[ModelSpec]],
         defaults: Sequence[str],
-        state: Callable[[ModelSpec], ModelState],
+        state: Callable[[WeightsSpec], ModelState],
     ) -> None:
         self._catalog = catalog
         self._family_of = {
@@ -82,14 +82,18 @@ class Routes:
         specs = (spec for spec in self._catalog.models if spec.name in self._family_of)
         return tuple((spec, self._family_of[spec.name]) for spec in specs)
 
-    def find_eraser(self, name: str | None) -> tuple[ModelSpec, str]:
+    def find_eraser(self, name: str | None, chosen: str | None = None) -> tuple[ModelSpec, str]:
         """The model that repaints, by name, or the default one, and its family.
+
+        Args:
+            name: None or "" for the default.
+            chosen: see `default`.
 
         Raises:
             UnknownModelError, FamilyMissingError: see `find`.
             ParamsError: the model reads text and repaints nothing.
         """
-        spec, family = self.find(name or self.default())
+        spec, family = self.find(name or self.default(chosen))
         if spec.kind is Kind.OCR:
             raise ParamsError(
                 f"The model '{spec.name}' reads text and repaints nothing; name one of kind "
@@ -103,7 +107,8 @@ class Routes:
             if spec.kind is Kind.OCR:
                 return family
         raise FamilyMissingError(
-            "OCR is switched off on this server: its Serve config lists no family of kind 'ocr'."
+            "OCR is switched off on this server: start it with --enable-ocr, or list a family of "
+            "kind 'ocr' in its Serve config."
         )
 
     def find(self, name: str) -> tuple[ModelSpec, str]:
@@ -122,12 +127,24 @@ class Routes:
             )
         return spec, family
 
-    def default(self) -> str:
-        """The first default model whose weights are here; the last one else."""
+    def default(self, chosen: str | None = None) -> str:
+        """Who answers a request without a model: `chosen`, the one set over the API, if it is
+        served; else the config's first default whose weights are here; else the last one.
+        """  # noqa: D205  one sentence
+        if chosen in self._family_of:
+            return chosen
         for name in self._defaults:
             if self._state(self._catalog.get(name)) is ModelState.DOWNLOADED:
                 return name
         return self._defaults[-1]
+
+    def adapters(self, spec: ModelSpec) -> tuple[AdapterSpec, ...]:
+        """What can complete a model, or replace a part of it."""
+        return self._catalog.adapters_of(spec)
+
+    def adapter_state(self, adapter: AdapterSpec) -> ModelState:
+        """What this machine has of an adapter."""
+        return self._state(adapter)
 
     def state(self, spec: ModelSpec, holding: int) -> ModelState:
         """What is known of a model that `holding` replicas have loaded."""

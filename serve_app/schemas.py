@@ -1,12 +1,22 @@
 """The shapes of JSON answers."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from pydantic import Field
 
 from inpaint.codecs import Format
 from inpaint.settings import MiB
-from inpaint.specs import Kind, Licence, ModelSpec, SizeRule, Spec, Tiling
+from inpaint.specs import (
+    AdapterRole,
+    DiffusionFacts,
+    Kind,
+    Licence,
+    ModelSpec,
+    SizeRule,
+    Spec,
+    Tiling,
+)
 from inpaint.states import ModelState
 from inpaint.text_rules import Fate, Judged
 from inpaint.texts import TextRegion
@@ -90,6 +100,15 @@ class RemoveTextAnswer(Spec):
     timings_ms: dict[str, float]
 
 
+class AdapterCard(Spec):
+    """What completes a model, or replaces a part of it."""
+
+    name: str
+    role: AdapterRole
+    state: ModelState
+    licence: Licence
+
+
 class ModelCard(Spec):
     """One model of GET /models."""
 
@@ -98,30 +117,55 @@ class ModelCard(Spec):
     kind: Kind
     family: str
     state: ModelState
+    available: bool = Field(description="Whether this cluster can run the model's family.")
+    unavailable_because: str | None = Field(description="Why not, and what would help.")
+    progress: float | None = Field(description="Of a download, 0 to 1; null where unknown.")
     replicas_holding: int = Field(description="Replicas that have it loaded.")
     description: str
     licence: Licence
     parameters: tuple[str, ...] = Field(description="Parameters that change the result.")
     size: SizeRule
     tiling: Tiling
+    max_pixels: int | None = Field(
+        description="Most pixels that are painted at once, padding included; null: no limit."
+    )
     memory_bytes: int
+    diffusion: DiffusionFacts | None = Field(description="Of diffusion models; else null.")
+    adapters: tuple[AdapterCard, ...] = Field(
+        description="lcm-lora: what sd_lcm_lora needs. vae, tokenizer: used where they are."
+    )
 
     @classmethod
-    def of(cls, spec: ModelSpec, family: str, state: ModelState, holding: int) -> "ModelCard":
-        """The card of a model that `family` serves."""
+    def of(
+        cls,
+        spec: ModelSpec,
+        family: str,
+        state: ModelState,
+        holding: int,
+        progress: float | None,
+        refusal: str | None,
+        adapters: Iterable[AdapterCard] = (),
+    ) -> "ModelCard":
+        """The card of a model that `family` serves, or would but for `refusal`."""
         return cls(
             name=spec.name,
             aliases=spec.aliases,
             kind=spec.kind,
             family=family,
             state=state,
+            available=refusal is None,
+            unavailable_because=refusal,
+            progress=progress,
             replicas_holding=holding,
             description=spec.description,
             licence=spec.licence,
             parameters=spec.reads,
             size=spec.size,
             tiling=spec.tiling,
+            max_pixels=spec.max_pixels,
             memory_bytes=spec.memory_mb * MiB,
+            diffusion=spec.diffusion,
+            adapters=tuple(adapters),
         )
 
 
@@ -136,7 +180,9 @@ class Readiness(Spec):
     """GET /readyz."""
 
     ready: bool
-    families: dict[str, str] = Field(description="Serve's status of each family.")
+    families: dict[str, str] = Field(
+        description="Serve's status of each family; no-gpu: no node can ever run it."
+    )
 
 
 class Cancelled(Spec):

@@ -1,8 +1,9 @@
 """Calls to families through Serve handles, with Serve's errors turned into ours."""
 
 import asyncio
-from collections.abc import Awaitable
-from typing import Any
+from collections.abc import AsyncIterable, Awaitable
+from functools import cached_property
+from typing import Any, Protocol, cast
 
 from ray.exceptions import (
     NodeDiedError,
@@ -14,10 +15,11 @@ from ray.exceptions import (
 )
 from ray.exceptions import OutOfMemoryError as NodeOutOfMemoryError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
-from ray.serve.handle import DeploymentHandle
+from ray.serve.handle import DeploymentHandle, DeploymentResponseGenerator
 
 from inpaint.arrays import Image, Mask
 from inpaint.deadlines import Deadline
+from inpaint.diffusion import Step
 from inpaint.errors import (
     InpaintError,
     ModelError,
@@ -25,12 +27,21 @@ from inpaint.errors import (
     ReplicaLostError,
     UnavailableError,
 )
-from inpaint.params import Params
+from inpaint.params import DiffusionParams, Params
 from inpaint.protocols import Painted
 from inpaint.texts import ReadOptions, ReadResult
+from serve_app.families import OnStep
 
 LOST = (RayActorError, NodeDiedError, NodeOutOfMemoryError, ObjectLostError, WorkerCrashedError)
 """What Ray raises when the process or the node that ran a call is gone."""
+
+
+class Cancellable(Protocol):
+    """Serve's answer to a call."""
+
+    def cancel(self) -> None:
+        """Stop the remote call."""
+        ...
 
 
 class ServeFamily:
@@ -52,17 +63,59 @@ class ServeFamily:
         answer: ReadResult = await self._call("read", deadline, image, options)
         return answer
 
+    async def paint_steps(
+        self,
+        model: str,
+        image: Image,
+        mask: Mask,
+        params: DiffusionParams,
+        deadline: Deadline,
+        on_step: OnStep,
+        previews: bool,
+    ) -> Painted:
+        """See DiffusionFamily.paint_steps."""
+        response = cast(
+            DeploymentResponseGenerator[Any],
+            self._streaming.paint.remote(model, image, mask, params, previews),
+        )
+        painted: Painted = await self._within(deadline, response, _last(response, on_step))
+        return painted
+
     async def _call(self, method: str, deadline: Deadline, *args: object) -> Any:
         response = getattr(self._handle, method).remote(*args)
+        return await self._within(deadline, response, response)
+
+    async def _within(
+        self, deadline: Deadline, response: Cancellable, answer: Awaitable[Any]
+    ) -> Any:
+        """The answer of a remote call, which ends with the deadline or the caller."""
         try:
             async with asyncio.timeout(deadline.left_s):
-                return await _translated(self._name, response)
+                return await _translated(self._name, answer)
         except TimeoutError as error:
             response.cancel()  # a timeout alone leaves the remote call running
             raise deadline.error() from error
         except asyncio.CancelledError:
             response.cancel()  # and so does a caller that gives up
             raise
+
+    @cached_property
+    def _streaming(self) -> DeploymentHandle[Any]:
+        """The handle for methods that are generators; made once, since it is not for nothing."""
+        return self._handle.options(stream=True)
+
+
+async def _last(events: AsyncIterable[Any], on_step: OnStep) -> Painted:
+    """What a run ends with, its steps having been told."""
+    painted: Painted | None = None
+    async for event in events:
+        if isinstance(event, Step):
+            on_step(event)
+        else:
+            painted = event
+    if painted is None:
+        raise ModelError("The run ended without a picture.")
+    return painted
 
 
 async def _translated(family: str, response: Awaitable[Any]) -> Any:

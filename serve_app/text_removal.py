@@ -9,7 +9,7 @@ from inpaint import codecs
 from inpaint.arrays import Image, Mask
 from inpaint.boxes import Box
 from inpaint.flat_fill import fill_flat
-from inpaint.jobs import Order, Result, Timings
+from inpaint.jobs import EraseOrder, Result, Timings
 from inpaint.masks import from_polygons
 from inpaint.plans import plan
 from inpaint.text_checks import line_holes, moved, remaining, windows
@@ -65,7 +65,7 @@ class TextRemoval:
     """
 
     def __init__(
-        self, order: Order, asked: TextOrder, read: Read, paint: Paint, bench: Bench
+        self, order: EraseOrder, asked: TextOrder, read: Read, paint: Paint, bench: Bench
     ) -> None:
         self._order = order
         self._asked = asked

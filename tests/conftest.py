@@ -1,5 +1,6 @@
 """Marks by folder, and pictures that every tier uses."""
 
+import gc
 from pathlib import Path
 
 import cv2
@@ -12,7 +13,7 @@ settings.register_profile("quick", deadline=None, max_examples=30)
 settings.load_profile("quick")
 
 TESTS = Path(__file__).parent
-TIERS = ("unit", "models", "serve", "parity", "e2e")
+TIERS = ("unit", "api", "cli", "models", "serve", "clusters", "parity", "e2e")
 
 
 def pytest_collection_modifyitems(items):
@@ -21,6 +22,12 @@ def pytest_collection_modifyitems(items):
         tier = item.path.relative_to(TESTS).parts[0]
         if tier in TIERS:
             item.add_marker(tier)
+
+
+def pytest_collection_finish():
+    """What imports and collection made stays to the end: no collection need look at it again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""LaMa on OpenVINO: the same pixels within one level, in about 0.6 of PyTorch's time on a CPU.
+"""LaMa on OpenVINO: the same pixels within one level, in three quarters of PyTorch's time on a CPU.
 
 The engine needs a graph of its own, made once from the weights and kept beside them:
 

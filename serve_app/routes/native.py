@@ -1,5 +1,7 @@
 """The native API: inpaint, models, cancelling."""
 
+from functools import partial
+
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
@@ -8,7 +10,9 @@ from inpaint.deadlines import Deadline
 from inpaint.errors import UnknownRequestError
 from serve_app import answers, bodies, openapi
 from serve_app.bodies import Body
+from serve_app.event_stream import EVENTS, stream, take_stream_fields
 from serve_app.gateway import Gateway
+from serve_app.orders import read_order
 from serve_app.requests import JSON, deadline_of, request_id_of, wanted_answer
 from serve_app.schemas import Cancelled, ModelCard, ModelList, OcrAnswer, RegionCard
 
@@ -21,16 +25,18 @@ def native_routes(gateway: Gateway) -> APIRouter:
     async def inpaint(request: Request) -> Response:
         """Erase what the mask marks and fill the hole.
 
-        The answer is the picture itself, or JSON with the picture as base64, as the `Accept`
-        header says. Pixels outside the mask stay the input's.
+        The answer is the picture itself, JSON with the picture as base64, or a stream of events,
+        as the `Accept` header says. Pixels outside the mask stay the input's.
         """
-        answer = wanted_answer(request)
+        answer, request_id = wanted_answer(request, EVENTS), request_id_of(request)
         deadline, body = await _received(request, gateway)
+        if answer == EVENTS:
+            previews = take_stream_fields(body).previews
+            run = partial(gateway.inpaint, request_id, body, deadline, read_order)
+            return await stream(run, previews, request_id, gateway.off_loop)
         _choose_format(body, answer)
-        result = await gateway.inpaint(request_id_of(request), body, deadline)
-        return await gateway.off_loop(
-            answers.of_result, result, request_id_of(request), answer == JSON
-        )
+        result = await gateway.inpaint(request_id, body, deadline)
+        return await gateway.off_loop(answers.of_result, result, request_id, answer == JSON)
 
     @router.post("/ocr", **openapi.OCR)
     async def ocr(request: Request) -> OcrAnswer:

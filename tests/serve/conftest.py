@@ -60,17 +60,31 @@ def service_config(port, model_dir, user_models):
             {"deployment": "Erase", "kind": "erase", "device": "cpu"},
             {"deployment": "Fragile", "kind": "erase", "device": "cpu"},
             {"deployment": "Narrow", "kind": "erase", "device": "cpu"},
+            {"deployment": "Steps", "kind": "diffusion", "device": "cpu"},
             {"deployment": "OCR", "kind": "ocr", "device": "cpu", "models": ["dying-reader"]},
         ],
     )
-    entries = {entry["name"]: entry for entry in application["deployments"]}
+    entries = {
+        entry["name"]: entry
+        for entry in application["deployments"]
+        if entry["name"] in ("Ingress", "Registry", "Erase", "OCR")
+    }
     shared = {"ray_actor_options": {"num_cpus": 0.1}, "graceful_shutdown_timeout_s": 281}
-    application["deployments"] += [
+    application["deployments"] = [
+        *entries.values(),
         {"name": "Fragile", "num_replicas": 2, "max_queued_requests": 8, **shared},
         {
             "name": "Narrow",
             "num_replicas": 1,
             "max_ongoing_requests": 1,
+            "max_queued_requests": 1,
+            "backpressure_config": {"status_code": 503, "retry_after_s": 2},
+            **shared,
+        },
+        {
+            "name": "Steps",
+            "num_replicas": 1,
+            "max_ongoing_requests": 2,
             "max_queued_requests": 1,
             "backpressure_config": {"status_code": 503, "retry_after_s": 2},
             **shared,
@@ -121,6 +135,7 @@ def url(model_dir, user_models, scratch, weights):
         "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "serve_app.proxy:layers",
         "AWKWARD_MODELS_SCRATCH": str(scratch),
         "AWKWARD_MODELS_SLOW_S": "1.5",
+        "STEPS_MODEL_STEP_S": "0.3",
         "STORED_FILL_MODEL_URL": weights.put("/stored-fill.bin", b"numbers" * 1000),
         "PYTHONPATH": str(ROOT),
         **checksum_variables(model_dir),

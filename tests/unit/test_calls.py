@@ -8,7 +8,7 @@ import pytest
 from inpaint.boxes import Box
 from inpaint.deadlines import Deadline
 from inpaint.errors import InputRefusedError, ModelError, ReplicaLostError
-from inpaint.jobs import Order, Upload
+from inpaint.jobs import EraseOrder, Upload
 from inpaint.params import EraseParams
 from inpaint.plans import StrategyOptions, Tile
 from inpaint.protocols import Painted
@@ -64,7 +64,7 @@ def pieces_of(count):
 
 
 def painter_of(family, refused=None, at_once=8):
-    order = Order(
+    order = EraseOrder(
         spec=fake_spec(),
         params=EraseParams(),
         options=StrategyOptions(),

@@ -115,7 +115,8 @@ def test_catalog_of_the_shipped_configs_is_valid():
 
 def test_shipped_config_files_are_called_as_their_models():
     for path in (configs_dir() / "models").glob("*.yaml"):
-        assert yaml.safe_load(path.read_text(encoding="utf-8"))["name"] == path.stem
+        name = yaml.safe_load(path.read_text(encoding="utf-8"))["name"]
+        assert name.replace("/", "--") == path.stem
 
 
 @pytest.mark.parametrize(
@@ -125,7 +126,9 @@ def test_shipped_config_files_are_called_as_their_models():
         {"kind": "unknown"},
         {"runner": "some.module.Toy"},
         {"runner": "some.module:lower"},
-        {"name": "two words"},
+        {"name": " words"},
+        {"name": "two\nlines"},
+        {"name": "größer"},
         {"name": "../toy"},
         {"aliases": ["a/b/c"]},
         {"memory_mb": -1},

@@ -5,7 +5,7 @@ import tomllib
 from pathlib import Path
 
 from inpaint.errors import InpaintError
-from inpaint.settings import AppArgs, EraseConfig, FamilyArgs, IngressConfig
+from inpaint.settings import AppArgs, EraseConfig, FamilyArgs, IngressConfig, IOPaintArgs
 
 ROOT = Path(__file__).parents[2]
 
@@ -32,7 +32,7 @@ def test_every_setting_is_documented():
     }
     settings = {
         name
-        for model in (AppArgs, FamilyArgs, EraseConfig, IngressConfig)
+        for model in (AppArgs, FamilyArgs, IOPaintArgs, EraseConfig, IngressConfig)
         for name in model.model_fields
     } - {"families"}
     assert settings <= documented

@@ -8,7 +8,8 @@ import pytest
 from pydantic import ValidationError
 
 from deployments import devices
-from deployments.erase import EraseReplica, FamilySetup
+from deployments.erase import EraseReplica
+from deployments.family import FamilySetup
 from inpaint.errors import (
     ExtraMissingError,
     MaskError,

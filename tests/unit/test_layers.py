@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-DEPLOYMENTS_IN_APP = {"serve_app/app.py"}
-"""Besides the wiring, nothing of serve_app knows what runs on replicas."""
+DEPLOYMENTS_IN_APP = ("serve_app/app.py", "serve_app/cli/")
+"""Besides the wiring and the command line, nothing of serve_app knows what runs on replicas."""
 
 
 def imports(path):
@@ -33,11 +33,21 @@ def test_arrows_between_packages():
         or (
             file.startswith("serve_app/")
             and target == "deployments"
-            and file not in DEPLOYMENTS_IN_APP
+            and not file.startswith(DEPLOYMENTS_IN_APP)
         )
     }
     assert not wrong
     assert len(found) > 100  # the walk has not gone blind
+
+
+def test_the_command_line_knows_of_the_replicas_only_the_weights_store():
+    known = {
+        name
+        for path in (ROOT / "serve_app" / "cli").rglob("*.py")
+        for name in imports(path)
+        if name.split(".")[0] == "deployments"
+    }
+    assert known == {"deployments.weights"}
 
 
 BLOCKING = {"open", "sleep", "read_text", "read_bytes", "imdecode", "imencode", "decode_jpeg",

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from deployments.erase import FamilySetup
+from deployments.family import FamilySetup
 from deployments.ocr import OcrReplica
 from inpaint.errors import ExtraMissingError, ModelError, OutOfMemoryError
 from inpaint.reports import ReplicaReport
@@ -245,7 +245,7 @@ async def test_lost_device_fails_the_health_check():
 
 
 async def test_missing_extra_is_named(monkeypatch):
-    monkeypatch.setattr("deployments.weights.is_extra_installed", lambda extra: False)
+    monkeypatch.setattr("deployments.weights.store.is_extra_installed", lambda extra: False)
     replica = replica_of(extra="ocr")
     with pytest.raises(ExtraMissingError, match=r"inpaint-serve\[ocr\]"):
         await replica.read(picture(), OPTIONS)

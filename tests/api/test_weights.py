@@ -5,8 +5,8 @@ import time
 
 import pytest
 
+from tests.api.test_inpaint import form, problem
 from tests.local_service import LocalService
-from tests.unit.test_api_inpaint import form, problem
 from tests.weights_server import Fault, weights_server
 
 CONTENT = b"numbers, and nothing else" * 1000

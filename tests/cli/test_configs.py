@@ -9,14 +9,14 @@ import yaml
 from inpaint.catalog import Catalog
 from inpaint.resources import configs_dir, default_serve_config
 from inpaint.settings import AppArgs
-from inpaint.specs import Kind
 from serve_app.config_check import check, check_file
 from serve_app.routing import assign
 
 SERVE_CONFIGS = [default_serve_config(), *sorted((configs_dir() / "app").glob("*.yaml"))]
 CATALOG = Catalog.from_dirs([configs_dir() / "models"])
-FAMILY_KINDS = {"Erase": "erase", "SD15": "diffusion", "SDXL": "diffusion",
-                "Special": "diffusion", "OCR": "ocr"}  # fmt: skip
+FAMILIES = ("Erase", "OCR", "SD15", "SDXL", "Special")
+TOO_LARGE = {"vram-4gb.yaml": {"SDXL"}, "vram-under-4gb.yaml": {"SDXL"}}
+"""Families that the GPU of a config cannot hold: SDXL's UNet takes 4.8 GiB in float16."""
 
 
 @pytest.mark.parametrize("path", SERVE_CONFIGS, ids=lambda path: path.name)
@@ -32,17 +32,51 @@ def test_shipped_serve_config_builds(path):
 
 
 @pytest.mark.parametrize("path", SERVE_CONFIGS, ids=lambda path: path.name)
-def test_families_are_switched_on_as_soon_as_their_kind_exists(path):
+def test_families_are_switched_on_as_soon_as_they_have_models(path):
     text = path.read_text()
     listed = {
         family["deployment"]
         for application in yaml.safe_load(text)["applications"]
         for family in application["args"]["families"]
     }
-    kinds = {str(kind) for kind in Kind}
-    for family, kind in FAMILY_KINDS.items():
+    with_models = {spec.family for spec in CATALOG.models}
+    assert with_models <= set(FAMILIES)
+    for family in FAMILIES:
         assert family in text, f"{path.name} has no place for {family}"
-        assert (family in listed) == (kind in kinds), family
+    assert listed == with_models - TOO_LARGE.get(path.name, set())
+
+
+@pytest.mark.parametrize("path", SERVE_CONFIGS, ids=lambda path: path.name)
+def test_diffusion_waits_at_zero_replicas_with_a_gpu_share(path):
+    [application] = yaml.safe_load(path.read_text())["applications"]
+    families = [f for f in application["args"]["families"] if f["kind"] == "diffusion"]
+    entries = {entry["name"]: entry for entry in application["deployments"]}
+    assert families
+    for family in families:
+        entry = entries[family["deployment"]]
+        assert entry["autoscaling_config"]["min_replicas"] == 0
+        assert 0 < entry["ray_actor_options"]["num_gpus"] <= 1
+        assert family["device"] == "cuda"
+
+
+GPU_GIB = {"vram-12gb": 12, "vram-8gb": 8, "vram-6gb": 6, "vram-4gb": 4, "vram-under-4gb": 2}
+UNET_PARAMETERS = {"SD15": 859.5e6, "SDXL": 2567.5e6}
+
+
+@pytest.mark.parametrize(("name", "gib"), GPU_GIB.items())
+def test_weights_fit_the_share_of_the_smallest_gpu_that_a_config_is_for(name, gib):
+    document = yaml.safe_load((configs_dir() / "app" / f"{name}.yaml").read_text())
+    [application] = document["applications"]
+    shares = {}
+    for entry in application["deployments"]:
+        shares[entry["name"]] = entry["ray_actor_options"].get("num_gpus", 0)
+    for family in application["args"]["families"]:
+        if family["kind"] == "diffusion":
+            on_gpu = 2 * UNET_PARAMETERS[family["deployment"]] / 2**30
+            if not family.get("cpu_offload"):
+                largest = max(s.memory_mb for s in CATALOG.select(family["deployment"], None))
+                on_gpu = largest / 2 / 1024
+            assert on_gpu < gib * shares[family["deployment"]], family["deployment"]
 
 
 def test_default_config_fits_a_machine_with_two_cores():

@@ -7,9 +7,9 @@ import pytest
 from inpaint.errors import UnavailableError
 from inpaint.settings import IOPaintArgs
 from serve_app.shared_state import SharedState
+from tests.api.test_inpaint import form
 from tests.iopaint_requests import findings, inpaint_body, raised
 from tests.local_service import LocalService
-from tests.unit.test_api_inpaint import form
 
 MODEL = "/api/v1/model"
 

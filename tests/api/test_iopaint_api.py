@@ -11,10 +11,10 @@ from PIL import Image
 
 from inpaint.errors import ModelError, OverloadedError
 from inpaint.settings import IngressConfig, IOPaintArgs
+from tests.api.test_inpaint import problem
 from tests.conftest import pixels, png
 from tests.iopaint_requests import encoded, findings, inpaint_body, raised
 from tests.local_service import LocalService
-from tests.unit.test_api_inpaint import problem
 
 INPAINT = "/api/v1/inpaint"
 

@@ -1,4 +1,5 @@
 import asyncio
+import base64
 import json
 
 import httpx
@@ -6,11 +7,12 @@ import pytest
 
 from inpaint.errors import DeadlineError
 from inpaint.protocols import Painted
-from inpaint.settings import IngressConfig
+from inpaint.settings import IngressConfig, IOPaintArgs
 from serve_app.api import create_api
+from serve_app.shared_state import SharedState
+from tests.api.test_inpaint import form, problem
 from tests.conftest import png
 from tests.local_service import LocalService
-from tests.unit.test_api_inpaint import form, problem
 
 
 @pytest.fixture
@@ -57,7 +59,7 @@ async def test_models_tell_state_and_what_they_read(service, photo, hole):
         assert "dies-once" not in cards  # its family is not configured
         await client.post("/inpaint", **form(photo, hole, model="cv2"))
         await asyncio.sleep(0)
-        service.gateway._known_state = (0.0, service.gateway._known_state[1])
+        service.gateway._shared.forget()
         card = (await client.get("/models/cv2")).json()
         assert (card["state"], card["replicas_holding"]) == ("loaded", 1)
         problem(await client.get("/models/nope"), 404, "unknown-model")
@@ -68,7 +70,7 @@ async def test_models_answer_without_a_registry(service):
     async def gone():
         raise ConnectionError
 
-    service.gateway._service_state = gone
+    service.gateway._shared = SharedState(gone, service.registry.choose_default)
     async with service.client() as client:
         assert (await client.get("/models")).status_code == 200
 
@@ -164,8 +166,10 @@ async def test_unknown_routes_and_methods_are_problems(service):
         problem(await client.get("/inpaint"), 405, "method-not-allowed")
 
 
-async def test_every_example_of_the_openapi_document_works(tmp_path):
-    service = LocalService(tmp_path, has_ocr=True)
+async def test_every_example_of_the_openapi_document_works(tmp_path, photo):
+    (tmp_path / "input.png").write_bytes(png(photo))
+    args = IOPaintArgs(input=tmp_path / "input.png", output_dir=tmp_path)
+    service = LocalService(tmp_path, has_ocr=True, iopaint=args)
     async with service.client() as client:
         document = (await client.get("/openapi.json")).json()
         sent = []
@@ -177,11 +181,16 @@ async def test_every_example_of_the_openapi_document_works(tmp_path):
                         url = url.replace("{" + parameter["name"] + "}", parameter["example"])
                 content = operation.get("requestBody", {}).get("content", {})
                 body = content.get("application/json", {}).get("example")
-                answer = await client.request(method, url, json=body)
+                form = content.get("multipart/form-data", {}).get("example", {})
+                files = {
+                    name: ("a.png", base64.b64decode(data), "image/png")
+                    for name, data in form.items()
+                }
+                answer = await client.request(method, url, json=body, files=files or None)
                 sent.append((method, path))
                 expected = (404,) if method == "delete" else (200,)
                 assert answer.status_code in expected, (method, url, answer.text)
-    assert len(sent) >= 8
+    assert len(sent) >= 17
 
 
 async def test_openapi_describes_every_field_of_inpaint(service):

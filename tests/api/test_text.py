@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from inpaint.errors import ReplicaLostError
+from tests.api.test_inpaint import problem
 from tests.conftest import pixels, png
 from tests.local_service import LocalService
-from tests.unit.test_api_inpaint import problem
 from tests.unit.test_text_rules import line
 
 JSON = {"accept": "application/json"}
@@ -92,13 +92,13 @@ async def test_dry_run_answers_regions_and_a_mask_that_inpaint_takes(service, pa
     np.testing.assert_array_equal(pixels(edited.content)[holes == 0], page[holes == 0])
 
 
-async def test_words_that_remain_are_erased_once_more_with_a_wider_mask(service, page):
+async def test_words_that_remain_are_erased_once_more_with_a_wider_mask(service, page, tmp_path):
     found_again = line(left=22, top=24)  # in the coordinates of the window that is read again
     service.reader.answers = [[line()], [found_again], []]
     content = (await ask(service, page, model="cv2", fill_flat="false")).json()
     assert content["remaining"] == 0
     assert len(service.reader.seen) == 3
-    once = LocalService(service.families["Erase"].replica._setup.model_dir, has_ocr=True)
+    once = LocalService(tmp_path, has_ocr=True)
     once.reader.answers = [[line()]]
     narrow = (await ask(once, page, model="cv2", fill_flat="false")).json()
     wide, small = (

@@ -1,0 +1,102 @@
+"""Which replica a request should go to when each replica has room for few of the models."""
+
+from collections.abc import Callable, Hashable, Sequence, Set
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+Name = TypeVar("Name", bound=Hashable)
+
+RoutingStats = dict[str, list[str]]
+MODELS = "models"
+"""Key of the routing stats under which a replica names what it holds and loads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate(Generic[Name]):
+    """A replica, as a caller sees it."""
+
+    name: Name
+    queue: int
+    """Requests that it has now, of all callers."""
+    models: Set[str]
+    """Those that it holds, loads, or has been sent a request for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Affinity:
+    """How much a request puts up with to find its model loaded."""
+
+    slack: int = 2
+    """Where a holder's queue is longer by this much, a replica without any model comes first."""
+    patience_s: float = 30.0
+    """How long a request waits while all holders are full; about three loads."""
+
+
+class Demand:
+    """How much each model has been asked for lately; an hour ago counts for nothing."""
+
+    HALF_LIFE_S = 60.0
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._known: dict[str, tuple[float, float]] = {}  # by model: how much, and when
+
+    def add(self, model: str) -> None:
+        """Count one request."""
+        self._known[model] = (self.of(model) + 1.0, self._clock())
+
+    def of(self, model: str) -> float:
+        """Requests for the model, of which those of a minute ago count half."""
+        amount, when = self._known.get(model, (0.0, 0.0))
+        return float(amount * 0.5 ** ((self._clock() - when) / self.HALF_LIFE_S))
+
+
+def ranked(
+    model: str,
+    candidates: Sequence[Candidate[Name]],
+    demand: Demand,
+    waited_s: float,
+    affinity: Affinity,
+) -> list[Name]:
+    """Replicas for a request for `model`, the best first; those that it should not go to are out.
+
+    A load takes as long as several requests do, and pushes out what others ask for. So a request
+    queues where its model is; where it is nowhere, it goes to the replica whose models are asked
+    for the least, alone. Another replica takes a hot model in as soon as it has nothing to lose,
+    or once the request has been patient and the model is asked for more than what goes out for
+    it. However long a request has waited, it never pushes out more than it brings: under overload
+    all requests wait long, and loads would only make it worse.
+
+    Args:
+        model: what the request asks for.
+        candidates: all replicas.
+        demand: of all models.
+        waited_s: how long the request has been looking for a replica with room.
+        affinity: what it puts up with.
+    """
+
+    def share(name: str) -> float:
+        return demand.of(name) / max(1, sum(name in one.models for one in candidates))
+
+    def worth(candidate: Candidate[Name]) -> float:
+        return sum(share(name) for name in candidate.models)
+
+    holders = sorted((one for one in candidates if model in one.models), key=_queue)
+    others = sorted(
+        (one for one in candidates if model not in one.models),
+        key=lambda one: (bool(one.models), worth(one), one.queue),
+    )
+    if not holders or not others:
+        return _names([*holders, *others[:1]])
+    if not others[0].models and holders[0].queue - others[0].queue >= affinity.slack:
+        return _names([others[0], *holders])
+    gains = demand.of(model) / (len(holders) + 1) > worth(others[0])
+    return _names([*holders, others[0]] if gains and waited_s >= affinity.patience_s else holders)
+
+
+def _queue(candidate: Candidate[Name]) -> int:
+    return candidate.queue
+
+
+def _names(candidates: Sequence[Candidate[Name]]) -> list[Name]:
+    return [one.name for one in candidates]

@@ -1,0 +1,204 @@
+"""Which families the cluster can run, and what becomes of a request for one that does not run."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from inpaint.errors import NoGpuError, WarmingUpError
+
+STATE_LIFETIME_S = 2.0
+"""How old the cluster's state may be before it is looked at again, beside the requests."""
+
+GRACE_S = 30.0
+"""How old it may be before requests wait for the next look."""
+
+PATIENCE_S = 1.0
+"""How long they wait. Who knows nothing refuses nobody."""
+
+DEMAND_LIFETIME_S = 900.0
+"""How long a family that nobody asks for any more is still waited for: a node takes minutes."""
+
+RUNNABLE = frozenset({"HEALTHY", "UPSCALING", "DOWNSCALING"})
+"""Serve's statuses of a family that takes requests, be it at zero replicas."""
+
+NO_GPU = "no-gpu"
+"""Stands for the status of a family that no node can ever run."""
+
+logger = logging.getLogger("ray.serve")
+
+
+@dataclass(frozen=True, slots=True)
+class FamilyState:
+    """One family, as Serve sees it."""
+
+    status: str
+    """E.g. "HEALTHY"."""
+    running: int
+    """Replicas that take requests."""
+    needs: Mapping[str, float]
+    """What Ray sets aside for one replica, by Ray's names: CPU, GPU, memory, ..."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterState:
+    """The families, and the nodes they may run on."""
+
+    families: Mapping[str, FamilyState]
+    nodes: Sequence[Mapping[str, float]]
+    """What each living node has in all, free or not."""
+    can_grow: bool
+    """Whether an autoscaler may add nodes."""
+
+    def lacks(self, family: str) -> tuple[str, ...]:
+        """What no node has enough of for the family; nothing while it runs or nodes may come."""
+        state = self.families.get(family)
+        if state is None or state.running or self.can_grow:
+            return ()
+        return missing(state.needs, self.nodes)
+
+
+def missing(needs: Mapping[str, float], nodes: Sequence[Mapping[str, float]]) -> tuple[str, ...]:
+    """Names of what the best node lacks; empty where one node has everything at once."""
+    lacks = [
+        tuple(name for name, amount in needs.items() if node.get(name, 0.0) < amount)
+        for node in nodes
+    ]
+    return min(lacks, key=len, default=tuple(needs))
+
+
+def refusal(family: str, lacks: Sequence[str], needs: Mapping[str, float]) -> NoGpuError:
+    """Why the family cannot run, and what to do about it."""
+    wants = ", ".join(f"{needs[name]:g} {name}" for name in lacks)
+    if "GPU" in lacks:
+        remedy = (
+            "start the server where a GPU is, or configure the family for the CPU "
+            "(device: cpu, and no num_gpus)"
+        )
+    else:
+        remedy = "add such a node, or ask for less in the family's ray_actor_options"
+    return NoGpuError(
+        f"'{family}' cannot run here: each replica needs {wants}, which no node of this cluster "
+        f"has, and the cluster does not grow by itself; {remedy}.",
+        {"family": family},
+    )
+
+
+class Capacity:
+    """The cluster as one ingress replica sees it.
+
+    Args:
+        look: looks at the cluster; raises when it does not answer.
+        warm: comes back once a replica of the family called so runs. While it waits, Serve counts
+            it as a request: this is what keeps the demand for a node alive.
+        lifetime_s: how old a look may be before the next one.
+    """
+
+    def __init__(
+        self,
+        look: Callable[[], Awaitable[ClusterState]],
+        warm: Callable[[str], Awaitable[object]],
+        lifetime_s: float = STATE_LIFETIME_S,
+    ) -> None:
+        self._look = look
+        self._warm = warm
+        self._lifetime_s = lifetime_s
+        self._state: ClusterState | None = None
+        self._seen_at = 0.0
+        self._looking: asyncio.Task[None] | None = None
+        self._warming: dict[str, asyncio.Task[None]] = {}
+
+    async def require(self, family: str, wait_s: float) -> None:
+        """Come back when a request may be sent to the family.
+
+        Where the cluster cannot grow, a family at zero replicas starts one on a node that is
+        there, and the request waits for it as for any other; where it can, a node may have to
+        come first.
+
+        Raises:
+            NoGpuError: no node can ever run it.
+            WarmingUpError: no replica runs after `wait_s`; one is being started meanwhile.
+        """
+        state = await self._now()
+        if state and state.lacks(family):
+            state = await self._now(is_patient=True)  # a node may have joined since
+        if state is None or family not in state.families or state.families[family].running:
+            return
+        if lacks := state.lacks(family):
+            raise refusal(family, lacks, state.families[family].needs)
+        if not state.can_grow:
+            return
+        finished, _ = await asyncio.wait({self._warmed(family)}, timeout=wait_s)
+        if not finished:
+            raise WarmingUpError(
+                f"'{family}' is being started and is not ready yet: a node may have to come "
+                "first, which takes minutes. Try again; it is not forgotten meanwhile.",
+                {"family": family},
+            )
+
+    async def refusals(self) -> Mapping[str, str]:
+        """Families that no node can ever run, with the reason."""
+        state = await self._now()
+        if state is None:
+            return {}
+        return {
+            family: refusal(family, lacks, known.needs).detail
+            for family, known in state.families.items()
+            if (lacks := state.lacks(family))
+        }
+
+    async def statuses(self) -> Mapping[str, str]:
+        """Serve's status of each family, or NO_GPU.
+
+        Raises:
+            Exception: the cluster does not answer.
+        """
+        state = self._state
+        if state is None or self._age_s() > self._lifetime_s:
+            state = await self._look()
+            self._see(state)
+        return {
+            family: NO_GPU if state.lacks(family) else known.status
+            for family, known in state.families.items()
+        }
+
+    def _warmed(self, family: str) -> asyncio.Task[None]:
+        """One wait for a replica, however many requests there are."""
+        if family not in self._warming:
+            self._warming[family] = asyncio.create_task(self._keep_demand(family))
+        return self._warming[family]
+
+    async def _keep_demand(self, family: str) -> None:
+        try:
+            await asyncio.wait_for(self._warm(family), DEMAND_LIFETIME_S)
+        except Exception as error:  # noqa: BLE001  the request itself finds out what is wrong
+            logger.warning("no replica of %s has come: %s", family, type(error).__name__)
+        finally:
+            del self._warming[family]
+
+    async def _now(self, is_patient: bool = False) -> ClusterState | None:
+        """The last state, looked at anew beside the requests; None where it is unknown.
+
+        Args:
+            is_patient: wait for the next look, if one is due.
+        """
+        if self._state is None or self._age_s() > self._lifetime_s:
+            self._looking = self._looking or asyncio.create_task(self._look_anew())
+            if is_patient or self._state is None or self._age_s() > GRACE_S:
+                await asyncio.wait({self._looking}, timeout=PATIENCE_S)
+        return self._state if self._age_s() <= GRACE_S else None
+
+    async def _look_anew(self) -> None:
+        try:
+            self._see(await self._look())
+        except Exception as error:  # noqa: BLE001  requests go on without
+            logger.warning("the cluster does not answer: %s", type(error).__name__)
+        finally:
+            self._looking = None
+
+    def _see(self, state: ClusterState) -> None:
+        self._state, self._seen_at = state, time.monotonic()
+
+    def _age_s(self) -> float:
+        return time.monotonic() - self._seen_at

@@ -1,0 +1,33 @@
+"""Checkpoints that several test files read; each is written when first asked for."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.standins.diffusion import Family, write_folder, write_single_file
+
+
+@pytest.fixture(scope="session")
+def diffusion_folder(tmp_path_factory):
+    """A function: the folder of a tiny checkpoint. Read-only; copy it to change it."""
+    root = tmp_path_factory.mktemp("diffusion")
+
+    def folder(family: Family = "sd15", channels: int = 9, **options) -> Path:
+        path = root / "-".join(map(str, [family, channels, *sorted(options.items())]))
+        return path if path.exists() else write_folder(path, family, channels, **options)
+
+    return folder
+
+
+@pytest.fixture(scope="session")
+def diffusion_file(tmp_path_factory, diffusion_folder):
+    """A function: the same checkpoint as one file. Read-only."""
+    root = tmp_path_factory.mktemp("single-files")
+
+    def file(family: Family = "sd15", channels: int = 9, suffix: str = ".safetensors") -> Path:
+        path = root / f"{family}-{channels}{suffix}"
+        return (
+            path if path.exists() else write_single_file(path, diffusion_folder(family, channels))
+        )
+
+    return file

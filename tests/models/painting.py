@@ -1,0 +1,52 @@
+"""What the tests of Stable Diffusion share: a small picture, short runs, and a shorthand."""
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from deployments.models.stable_diffusion import StableDiffusion
+from inpaint.arrays import Image, Mask
+from inpaint.diffusion import NO_ADAPTERS, Step
+from inpaint.params import DiffusionParams
+from inpaint.protocols import LoadOptions
+from inpaint.specs import Kind, Licence, ModelSpec
+
+SPEC = ModelSpec(
+    name="tiny",
+    family="SD15",
+    kind=Kind.DIFFUSION,
+    runner=f"{StableDiffusion.__module__}:{StableDiffusion.__name__}",
+    licence=Licence(name="none"),
+    memory_mb=60,
+)
+QUICK = DiffusionParams(prompt="a cat", negative_prompt="dog", sd_steps=3, seed=7)
+
+
+def picture(height: int = 64, width: int = 96) -> tuple[Image, Mask]:
+    """Soft colours with a hole in the middle. Nobody may write into either."""
+    coarse = np.random.default_rng(0).integers(0, 256, (8, 12, 3), np.uint8)
+    image = np.asarray(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8)
+    mask: Mask = np.zeros((height, width), np.uint8)
+    mask[height // 4 : height * 3 // 4, width // 4 : width * 3 // 4] = 255
+    image.flags.writeable = mask.flags.writeable = False
+    return image, mask
+
+
+def load(path: Path, adapters: Any = NO_ADAPTERS, **options: Any) -> StableDiffusion:
+    return StableDiffusion.load(SPEC, [path], LoadOptions(**options), adapters)
+
+
+def paint(
+    model: StableDiffusion, adapters: Any = NO_ADAPTERS, steps: Any = None, **params: Any
+) -> Image:
+    """QUICK with changes, on `picture()`."""
+    keep: list[Step] = [] if steps is None else steps
+    wanted = DiffusionParams(**QUICK.model_dump() | params)
+    return model.paint(*picture(), wanted, adapters, keep.append)
+
+
+def difference(first: Image, second: Image) -> float:
+    """Mean difference in levels of 255."""
+    return float(np.abs(first.astype(int) - second).mean())
