@@ -14,6 +14,7 @@ from inpaint import codecs
 from inpaint.codecs import Format, Metadata
 from inpaint.specs import Kind, Spec
 from inpaint.texts import ReadOptions
+from serve_app.event_stream import EVENTS, StreamFields
 from serve_app.orders import OPTIONS, PARAMS, InpaintFields, RemoveTextFields, SdSeed
 from serve_app.problems import MEDIA_TYPE
 from serve_app.requests import JSON, TIMEOUT_HEADER
@@ -137,13 +138,37 @@ EXAMPLE_IMAGE, EXAMPLE_MASK = _example_pictures()
 _PICTURE = {"image": "The picture: PNG, JPEG, WebP, BMP, TIFF or GIF."}
 _PICTURE_AND_MASK = _PICTURE | {"mask": "Of the same size; white is repainted."}
 
+_STREAM_EXAMPLE = """event: started
+data: {"model": "NAME", "seed": 7, "request_id": "d3b2"}
+
+event: step
+data: {"step": 1, "total": 2, "elapsed_ms": 912.4}
+
+event: step
+data: {"step": 2, "total": 2, "elapsed_ms": 1377.0}
+
+event: result
+data: {"image": "iVBORw0KGgo=", "format": "png", "width": 32, "height": 24, "model": "NAME", \
+"seed": 7, "tiles": 1, "request_id": "d3b2", "timings_ms": {"models": 1391.2}}
+
+"""
+_STREAM = {
+    EVENTS: {
+        "schema": {
+            "type": "string",
+            "description": "Events: started, step (models with a prompt), restarted, result as "
+            "JSON would be, error as a problem. docs/progress.md describes them.",
+        },
+        "example": _STREAM_EXAMPLE,
+    }
+}
 INPAINT = _post(
     _PICTURE_AND_MASK,
-    (InpaintFields, *OPTIONS.values(), *PARAMS.values(), SdSeed),
+    (InpaintFields, *OPTIONS.values(), *PARAMS.values(), SdSeed, StreamFields),
     {"image": EXAMPLE_IMAGE, "mask": EXAMPLE_MASK, "model": "cv2", "cv2_flag": "INPAINT_TELEA"},
     {
         "description": "The picture; X-Model, X-Seed and Server-Timing tell how.",
-        "content": PICTURES,
+        "content": PICTURES | _STREAM,
         "model": InpaintAnswer,
     },
     404,

@@ -124,7 +124,7 @@ class ServerConfig(BaseModel):
         """What this server offers. Looks at the disk."""
         return cls(
             modelInfos=tuple(ModelInfo.of(spec) for spec in models),
-            enableFileManager=args.input is not None and args.input.is_dir(),
+            enableFileManager=False,  # its routes are not there yet
             enableAutoSaving=args.output_dir is not None,
         )
 

@@ -85,7 +85,7 @@ async def test_server_config_tells_what_is_served(tmp_path):
 
 async def test_server_config_tells_of_folders(tmp_path):
     for args, expected in (
-        (IOPaintArgs(input=tmp_path, output_dir=tmp_path), (True, True)),
+        (IOPaintArgs(input=tmp_path, output_dir=tmp_path), (False, True)),
         (IOPaintArgs(input=tmp_path / "a.png"), (False, False)),
     ):
         async with LocalService(tmp_path, iopaint=args).client() as client:

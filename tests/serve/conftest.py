@@ -57,7 +57,7 @@ def service_config(port, model_dir, user_models):
         model_dir=str(model_dir),
         model_folders=[str(OWN_MODELS), str(user_models)],
         families=[
-            {"deployment": "Erase", "kind": "erase", "device": "cpu"},
+            {"deployment": "Erase", "kind": "erase", "device": "cpu", "engine": "torch"},
             {"deployment": "Fragile", "kind": "erase", "device": "cpu"},
             {"deployment": "Narrow", "kind": "erase", "device": "cpu"},
             {"deployment": "Steps", "kind": "diffusion", "device": "cpu"},

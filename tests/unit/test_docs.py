@@ -5,9 +5,19 @@ import tomllib
 from pathlib import Path
 
 from inpaint.errors import InpaintError
-from inpaint.settings import AppArgs, EraseConfig, FamilyArgs, IngressConfig, IOPaintArgs
+from inpaint.settings import (
+    AppArgs,
+    DiffusionConfig,
+    EraseConfig,
+    FamilyArgs,
+    IngressConfig,
+    IOPaintArgs,
+    OcrConfig,
+)
 
 ROOT = Path(__file__).parents[2]
+SETTINGS = (AppArgs, FamilyArgs, IOPaintArgs, EraseConfig, DiffusionConfig, OcrConfig,
+            IngressConfig)  # fmt: skip
 
 
 def all_errors(base=InpaintError):
@@ -32,7 +42,7 @@ def test_every_setting_is_documented():
     }
     settings = {
         name
-        for model in (AppArgs, FamilyArgs, IOPaintArgs, EraseConfig, IngressConfig)
+        for model in SETTINGS
         for name in model.model_fields
     } - {"families"}
     assert settings <= documented
