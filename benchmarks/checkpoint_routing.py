@@ -103,29 +103,29 @@ def arrivals(seconds: float, rate: float) -> list[tuple[float, str]]:
     return found
 
 
-def together(replicas: int, router: dict[str, Any]) -> Handles:
-    """All checkpoints in one deployment."""
+def together(name: str, replicas: int, router: dict[str, Any]) -> Handles:
+    """All checkpoints in one deployment. A process keeps the router of a name: take a new one."""
     deployment: Deployment = serve.deployment(  # type: ignore[assignment]
         Replica,
-        name="Together",
+        name=name,
         num_replicas=replicas,
         max_ongoing_requests=4,
         graceful_shutdown_timeout_s=1,
         request_router_config=router,
         ray_actor_options={"num_cpus": 0.1, "num_gpus": 1},
     )
-    handle = serve.run(deployment.bind(), name="together", route_prefix=None)
+    handle = serve.run(deployment.bind(), name=name, route_prefix=None)
     return dict.fromkeys(SHARES, handle)
 
 
 def two_choices(replicas: int) -> Handles:
     """Serve's default."""
-    return together(replicas, {})
+    return together("two-choices", replicas, {})
 
 
 def affinity(replicas: int) -> Handles:
     """Ours."""
-    return together(replicas, BY_MODEL)
+    return together("affinity", replicas, BY_MODEL)
 
 
 def apart(replicas: int) -> Handles:

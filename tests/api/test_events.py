@@ -265,6 +265,19 @@ async def test_an_empty_mask_answers_with_a_stream_too(service, photo, hole):
     assert events[-1][1]["tiles"] == 0
 
 
+async def test_the_example_of_the_openapi_document_is_a_stream_of_such_events(service, photo, hole):
+    async with service.client() as client:
+        document = (await client.get("/openapi.json")).json()
+    route = document["paths"]["/inpaint"]["post"]
+    example = events_of(route["responses"]["200"]["content"]["text/event-stream"]["example"])
+    real = events_of((await post(service, photo, hole, sd_steps=2)).text)
+    assert [name for name, _ in example] == [name for name, _ in real]
+    assert [data.keys() for _, data in example[:-1]] == [data.keys() for _, data in real[:-1]]
+    assert set(example[-1][1]) == set(real[-1][1])
+    form = route["requestBody"]["content"]["multipart/form-data"]["schema"]
+    assert form["properties"]["previews"]["type"] == "boolean"
+
+
 async def test_other_routes_answer_no_stream(service, photo):
     async with service.client() as client:
         answer = await client.post(

@@ -7,6 +7,7 @@ from inpaint.catalog import Catalog
 from inpaint.resources import configs_dir
 from inpaint.specs import Kind
 
+METHODS = {Kind.ERASE: "forward", Kind.DIFFUSION: "paint", Kind.OCR: "read"}
 CATALOG = Catalog.from_dirs([configs_dir() / "models"])
 
 
@@ -14,7 +15,7 @@ CATALOG = Catalog.from_dirs([configs_dir() / "models"])
 def test_shipped_model_has_a_runner_and_a_licence(spec):
     runner = load_runner(spec)
     assert callable(runner.load)
-    assert callable(runner.read if spec.kind is Kind.OCR else runner.forward)
+    assert callable(getattr(runner, METHODS[spec.kind]))
     assert spec.licence.name
     assert spec.description
     assert all(file.md5 for file in spec.weights)

@@ -40,11 +40,7 @@ def test_every_setting_is_documented():
     documented = {
         name for row in rows("configuration.md") for name in re.findall(r"`(\w+)`", row[0])
     }
-    settings = {
-        name
-        for model in SETTINGS
-        for name in model.model_fields
-    } - {"families"}
+    settings = {name for model in SETTINGS for name in model.model_fields} - {"families"}
     assert settings <= documented
 
 
