@@ -28,6 +28,7 @@ class Affinity:
 
     slack: int = 2
     """Where a holder's queue is longer by this much, a replica without any model comes first."""
+    margin: float = 1.0
     patience_s: float = 30.0
     """How long a request waits while all holders are full; about three loads."""
 
@@ -90,7 +91,7 @@ def ranked(
         return _names([*holders, *others[:1]])
     if not others[0].models and holders[0].queue - others[0].queue >= affinity.slack:
         return _names([others[0], *holders])
-    gains = demand.of(model) / (len(holders) + 1) > worth(others[0])
+    gains = demand.of(model) / (len(holders) + 1) > affinity.margin * worth(others[0])
     return _names([*holders, others[0]] if gains and waited_s >= affinity.patience_s else holders)
 
 
