@@ -26,11 +26,10 @@ class Candidate(Generic[Name]):
 class Affinity:
     """How much a request puts up with to find its model loaded."""
 
-    slack: int = 2
-    """Where a holder's queue is longer by this much, a replica without any model comes first."""
-    margin: float = 1.0
-    patience_s: float = 30.0
-    """How long a request waits while all holders are full; about three loads."""
+    empty_after_s: float = 5.0
+    """How long all holders are full before a request takes a replica without any model."""
+    occupied_after_s: float = 30.0
+    """The same for one whose models have to go: about three loads."""
 
 
 class Demand:
@@ -63,10 +62,10 @@ def ranked(
 
     A load takes as long as several requests do, and pushes out what others ask for. So a request
     queues where its model is; where it is nowhere, it goes to the replica whose models are asked
-    for the least, alone. Another replica takes a hot model in as soon as it has nothing to lose,
-    or once the request has been patient and the model is asked for more than what goes out for
-    it. However long a request has waited, it never pushes out more than it brings: under overload
-    all requests wait long, and loads would only make it worse.
+    for the least, alone. A hot model spreads to another replica once its holders have been full
+    for a while and it is asked for more than what goes out for it. However long a request has
+    waited, it never pushes out more than it brings: under overload all requests wait long, and
+    loads would only make it worse.
 
     Args:
         model: what the request asks for.
@@ -89,10 +88,9 @@ def ranked(
     )
     if not holders or not others:
         return _names([*holders, *others[:1]])
-    if not others[0].models and holders[0].queue - others[0].queue >= affinity.slack:
-        return _names([others[0], *holders])
-    gains = demand.of(model) / (len(holders) + 1) > affinity.margin * worth(others[0])
-    return _names([*holders, others[0]] if gains and waited_s >= affinity.patience_s else holders)
+    limit_s = affinity.occupied_after_s if others[0].models else affinity.empty_after_s
+    gains = demand.of(model) / (len(holders) + 1) > worth(others[0])
+    return _names([*holders, others[0]] if gains and waited_s >= limit_s else holders)
 
 
 def _queue(candidate: Candidate[Name]) -> int:

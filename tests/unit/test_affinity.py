@@ -4,7 +4,7 @@ import pytest
 
 from deployments.affinity import Affinity, Candidate, Demand, ranked
 
-AFFINITY = Affinity(slack=2, patience_s=30.0)
+AFFINITY = Affinity(empty_after_s=5.0, occupied_after_s=30.0)
 
 
 class Clock:
@@ -59,8 +59,9 @@ def test_a_second_copy_is_worth_less_than_an_only_one():
 
 
 def test_a_replica_that_has_just_come_takes_its_part_of_a_hot_model():
-    assert order(replicas(r1=(1, ["m"]), r2=(0, [])), m=9) == ["r1"]
-    assert order(replicas(r1=(2, ["m"]), r2=(0, [])), m=9) == ["r2", "r1"]
+    full = replicas(r1=(4, ["m"]), r2=(0, []), r3=(0, ["x"]))
+    assert order(full, 4.9, m=9) == ["r1"]
+    assert order(full, 5.0, m=9) == ["r1", "r2"]
 
 
 def test_a_patient_request_takes_a_replica_over_only_for_more_than_what_goes():
