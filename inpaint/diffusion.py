@@ -98,6 +98,7 @@ class DiffusionModel(Protocol):
         adapters: Mapping[str, Path],
         on_step: Callable[[Step], None],
         previews: bool = False,
+        example: Image | None = None,
     ) -> Image:
         """Paint `image` where `mask` is 255.
 
@@ -106,9 +107,12 @@ class DiffusionModel(Protocol):
             mask: (H, W) uint8, 0 or 255. Read-only.
             params: `seed` is settled.
             adapters: verified folders or files of what `params` ask for besides the checkpoint,
-                by role ("lcm-lora"); loaded when first needed and kept.
+                by role ("lcm-lora", "controlnet-canny"); loaded when first needed and kept. See
+                inpaint/adapters.py.
             on_step: called after each step, on this thread; what it raises ends the run.
             previews: whether steps bring a coarse picture along.
+            example: (h, w, 3) uint8 RGB of any size: what the hole should show, for models that
+                read `paint_by_example_example_image`.
 
         Returns:
             A new (H, W, 3) uint8 RGB array of the whole picture; the caller blends.

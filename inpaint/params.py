@@ -54,6 +54,12 @@ Sampler = Literal[
 """IOPaint's names, in its order."""
 
 
+PowerPaintTask = Literal[
+    "text-guided", "context-aware", "shape-guided", "object-remove", "outpainting"
+]
+"""IOPaint's names of what PowerPaint can be asked to do."""
+
+
 class DiffusionParams(Spec):
     """What the network reads. Names and defaults are IOPaint's."""
 
@@ -70,6 +76,31 @@ class DiffusionParams(Spec):
     sd_sampler: Sampler = Field(default="UniPC", description="How noise is taken away.")
     sd_lcm_lora: bool = Field(
         default=False, description="LCM-LoRA: few steps (4 to 8) with guidance of about 1."
+    )
+    enable_controlnet: bool = Field(default=False, description="Keep to a control picture.")
+    controlnet_method: str | None = Field(
+        default=None,
+        max_length=200,
+        description="A ControlNet of the model's `adapters`; absent: the first.",
+    )
+    controlnet_conditioning_scale: float = Field(
+        default=0.4, ge=0, le=2, description="Weight of the control picture."
+    )
+    enable_brushnet: bool = Field(default=False, description="Let a BrushNet guide the network.")
+    brushnet_method: str | None = Field(
+        default=None,
+        max_length=200,
+        description="A BrushNet of the model's `adapters`; absent: the first.",
+    )
+    brushnet_conditioning_scale: float = Field(
+        default=1.0, ge=0, le=2, description="Weight of the BrushNet."
+    )
+    enable_powerpaint_v2: bool = Field(default=False, description="Let PowerPaint v2 guide it.")
+    powerpaint_task: PowerPaintTask = Field(
+        default="text-guided", description="What PowerPaint is to do."
+    )
+    fitting_degree: float = Field(
+        default=1.0, gt=0, le=1, description="How closely PowerPaint keeps to the mask's shape."
     )
     seed: int | None = Field(
         default=None, ge=0, le=SEED_MAX, description="Seed of the noise; drawn when absent."

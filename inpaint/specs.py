@@ -1,8 +1,9 @@
 """What is known about a model before any weight is loaded: the types of configs/models/*.yaml."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -123,6 +124,24 @@ Base = Literal["sd15", "sdxl"]
 """Which network a diffusion checkpoint is a training of."""
 
 
+COMMON_READS = (
+    "prompt",
+    "negative_prompt",
+    "sd_steps",
+    "sd_strength",
+    "sd_guidance_scale",
+    "sd_sampler",
+    "sd_lcm_lora",
+    "enable_controlnet",
+    "controlnet_method",
+    "controlnet_conditioning_scale",
+    "seed",
+)
+BRUSHNET_READS = ("enable_brushnet", "brushnet_method", "brushnet_conditioning_scale")
+POWERPAINT_V2_READS = ("enable_powerpaint_v2", "powerpaint_task", "fitting_degree")
+"""What diffusion models read, by what they are; see DiffusionFacts.reads."""
+
+
 class DiffusionFacts(Spec):
     """What there is to know of a diffusion checkpoint."""
 
@@ -132,6 +151,18 @@ class DiffusionFacts(Spec):
         "put back after each step (4 channels)."
     )
     is_single_file: bool = False
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The parameters that the checkpoint's runner makes something of.
+
+        A BrushNet tells a network of the mask that does not see it itself; PowerPaint v2 is one
+        for SD 1.5.
+        """
+        if self.inpainting:
+            return COMMON_READS
+        powerpaint = POWERPAINT_V2_READS if self.base == "sd15" else ()
+        return (*COMMON_READS, *BRUSHNET_READS, *powerpaint)
 
 
 class WeightsSpec(Spec):
@@ -151,23 +182,42 @@ class WeightsSpec(Spec):
     memory_mb: int = Field(ge=0, description="Resident size of the loaded weights, in MiB.")
 
 
-AdapterRole = Literal["lcm-lora", "vae", "tokenizer"]
+AdapterRole = Literal[
+    "lcm-lora",
+    "vae",
+    "tokenizer",
+    "controlnet-canny",
+    "controlnet-inpaint",
+    "controlnet-openpose",
+    "controlnet-depth",
+    "depth-estimator",
+    "brushnet",
+    "powerpaint-v2",
+]
 
 
 class AdapterSpec(WeightsSpec):
     """One entry of configs/adapters/*.yaml: what completes a checkpoint, or replaces a part of it.
 
     lcm-lora: what `sd_lcm_lora` asks for. vae: takes the place of a VAE that overflows in float16.
-    tokenizer: the vocabulary that a single file lacks.
+    tokenizer: the vocabulary that a single file lacks. controlnet-*: what `enable_controlnet` asks
+    for, by the control picture that it was trained on; depth-estimator makes the one of depth.
+    brushnet, powerpaint-v2: what the switches of that name ask for.
     """
 
     role: AdapterRole
     bases: tuple[Base, ...] = Field(min_length=1, description="Checkpoints that it fits.")
+    inpainting: bool | None = Field(
+        default=None,
+        description="Fits only networks that see the mask (true), or only those that do not.",
+    )
 
     def fits(self, spec: "ModelSpec") -> bool:
         """Whether the adapter is of use to a model."""
         facts = spec.diffusion
         if facts is None or facts.base not in self.bases:
+            return False
+        if self.inpainting not in (None, facts.inpainting):
             return False
         return self.role != "tokenizer" or facts.is_single_file
 
@@ -191,13 +241,25 @@ class ModelSpec(WeightsSpec):
     )
     batchable: bool = Field(default=False, description="Whether forward takes more than one image.")
     precisions: tuple[Literal["fp32", "fp16", "bf16"], ...] = ("fp32",)
-    reads: tuple[str, ...] = Field(default=(), description="Parameters that change the result.")
+    reads: tuple[str, ...] = Field(
+        default=(),
+        description="Parameters that change the result; of a model with `diffusion` facts: absent, "
+        "they follow from those.",
+    )
     default_seed: int | None = Field(
         default=None,
         ge=0,
         description="Seed of a request that names none, where `seed` is read; absent: drawn anew.",
     )
     diffusion: DiffusionFacts | None = Field(default=None, description="Of diffusion models only.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _reads_follow_from_facts(cls, values: Any) -> Any:
+        facts = values.get("diffusion") if isinstance(values, Mapping) else None
+        if not facts or values.get("reads"):
+            return values
+        return {**values, "reads": DiffusionFacts.model_validate(facts).reads}
 
     @model_validator(mode="after")
     def _diffusion_facts_are_of_diffusion_models(self) -> Self:

@@ -60,6 +60,7 @@ class Stepping:
         adapters: Mapping[str, Path],
         on_step: Callable[[Step], None],
         previews: bool = False,
+        example: Image | None = None,
     ) -> Image:
         self.begun.append(params.prompt)
         for number in range(1, params.sd_steps + 1):
@@ -110,12 +111,13 @@ class Failing(Stepping):
         adapters: Mapping[str, Path],
         on_step: Callable[[Step], None],
         previews: bool = False,
+        example: Image | None = None,
     ) -> Image:
         if params.prompt in self.errors:
             on_step(Step(1, params.sd_steps))
             text = "CUDA error: an illegal memory access at /secret"
             raise self.errors[params.prompt](text)
-        return super().paint(image, mask, params, adapters, on_step, previews)
+        return super().paint(image, mask, params, adapters, on_step, previews, example)
 
 
 class WrongShape(Stepping):
@@ -129,5 +131,6 @@ class WrongShape(Stepping):
         adapters: Mapping[str, Path],
         on_step: Callable[[Step], None],
         previews: bool = False,
+        example: Image | None = None,
     ) -> Image:
         return image[..., :1].copy()

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,6 +13,7 @@ from PIL import Image as Pictures
 from torch import Tensor, nn
 
 from deployments.models import prompts
+from deployments.models.adapter_shelf import AdapterShelf
 from deployments.models.latent_previews import preview
 from deployments.models.lora_views import with_lora
 from deployments.models.samplers import count_steps, make_scheduler
@@ -62,7 +64,7 @@ class StableDiffusion:
         self._text_rests_on_cpu = options.cpu_textencoder
         self._place()
         self._prompts = prompts.PromptCache(self._encode)
-        self._with_lora: dict[Path, nn.Module] = {}
+        self._shelf = AdapterShelf()
 
     @classmethod
     def load(
@@ -95,31 +97,30 @@ class StableDiffusion:
         adapters: Mapping[str, Path],
         on_step: Callable[[Step], None],
         previews: bool = False,
+        example: Image | None = None,
     ) -> Image:
-        """See DiffusionModel.paint."""
+        """See DiffusionModel.paint. Reads no `example`."""
         strength = self._strength(params)
         pipeline = self._pipeline(params, adapters)
         count_steps(pipeline.scheduler, params.sd_steps, strength)
+        arguments = self._picture_arguments(image, mask, params, adapters)
 
         def after_step(shell: Any, index: int, _: object, tensors: dict[str, Tensor]) -> Any:
             picture = preview(tensors["latents"], self._checkpoint.is_xl) if previews else None
             on_step(Step(index + 1, shell.num_timesteps, picture))
             return {}
 
-        prompt = self._prompt_arguments(params)
         with self._running(pipeline):
             output = pipeline(
-                image=Pictures.fromarray(image),
-                mask_image=Pictures.fromarray(mask),
                 height=image.shape[0],
                 width=image.shape[1],
-                strength=strength,
                 num_inference_steps=params.sd_steps,
                 guidance_scale=params.sd_guidance_scale,
                 generator=draw_from(params.seed),
                 output_type="np",
                 callback_on_step_end=after_step,
-                **prompt,
+                **arguments,
+                **self._prompt_arguments(params),
             )
         if any(getattr(output, "nsfw_content_detected", None) or ()):
             raise ContentRefusedError(
@@ -154,9 +155,18 @@ class StableDiffusion:
         path = adapters.get(LCM_LORA)
         if path is None:
             raise WeightsMissingError("sd_lcm_lora needs the LCM-LoRA, which is not on the server.")
-        if path not in self._with_lora:
-            self._with_lora[path] = with_lora(self._checkpoint.pipeline_class, self._unet, path)
-        return self._with_lora[path]
+        read = partial(with_lora, self._checkpoint.pipeline_class, self._unet)
+        return self._shelf.get(path, read)
+
+    def _picture_arguments(
+        self, image: Image, mask: Mask, params: DiffusionParams, adapters: Mapping[str, Path]
+    ) -> dict[str, Any]:
+        """What the request's pipeline is told of the picture."""
+        return {
+            "image": Pictures.fromarray(image),
+            "mask_image": Pictures.fromarray(mask),
+            "strength": self._strength(params),
+        }
 
     def _prompt_arguments(self, params: DiffusionParams) -> dict[str, Tensor | None]:
         # Both are texts and never None, as in IOPaint: for None, SDXL would take zeros.

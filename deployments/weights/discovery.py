@@ -19,7 +19,6 @@ from deployments.weights.hub_files import MODEL_INDEX, is_complete
 from deployments.weights.layout import HUB, default_model_dir
 from inpaint.catalog import Catalog
 from inpaint.checkpoint_shapes import SD2, NotAModelError, facts_of, sees_masks
-from inpaint.params import DiffusionParams
 from inpaint.specs import (
     Base,
     DiffusionFacts,
@@ -44,7 +43,6 @@ MEMORY_MB: dict[Base, int] = {"sd15": 5227, "sdxl": 13233}
 """As of the shipped models of that base."""
 MAX_PIXELS = 2048 * 2048
 """As of the shipped models."""
-READS = tuple(name for name in DiffusionParams.model_fields if name != "kind")
 
 PIPELINES: dict[str, Base] = {
     "StableDiffusionPipeline": "sd15",
@@ -233,6 +231,5 @@ def _spec(
         size=SizeRule(multiple_of=8, minimum=512),
         max_pixels=MAX_PIXELS,
         precisions=("fp32", "fp16", "bf16"),
-        reads=READS,
         memory_mb=MEMORY_MB[facts.base],
     )

@@ -47,6 +47,7 @@ class Steps:
         adapters: Mapping[str, Path],
         on_step: Callable[[Step], None],
         previews: bool = False,
+        example: Image | None = None,
     ) -> Image:
         _note(params.prompt, 0)
         if params.prompt == "memory":
