@@ -3,13 +3,13 @@ VENV ?= .venv
 PYTHON ?= python3.11
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
-SOURCES := inpaint serve_app deployments tests benchmarks main.py
+SOURCES := inpaint serve_app deployments tests benchmarks k8s main.py
 
 # Ray reports usage to its makers unless told not to.
 export RAY_USAGE_STATS_ENABLED ?= 0
 export RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH ?= serve_app.proxy:layers
 
-.PHONY: run test check format bench clean
+.PHONY: run test check format bench k8s clean
 
 run: $(VENV)/.run
 	$(BIN)/serve run serve_config.yaml
@@ -28,6 +28,10 @@ format: $(VENV)/.check
 
 bench: $(VENV)/.test
 	$(BIN)/python -m benchmarks.latency
+
+# The Serve config inside each overlay's RayService.
+k8s: $(VENV)/.run
+	$(BIN)/python -m k8s.generate
 
 # What is installed is recorded by one file for each purpose, so that nothing is installed twice.
 $(VENV)/.run: pyproject.toml constraints.txt | $(BIN)/python
