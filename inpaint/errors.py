@@ -3,6 +3,7 @@
 * InpaintError                 500 internal
   x RequestError               400 bad-request             the caller can mend it
     + ImageDecodeError         400 image-decode
+    + UnauthorizedError        401 unauthorized
     + BodyTooLargeError        413 body-too-large
     + ImageTooLargeError       413 image-too-large
     + UnsupportedMediaError    415 unsupported-media-type
@@ -15,6 +16,7 @@
     + UnknownRequestError      404 unknown-request
     + UnknownFileError         404 unknown-file
     + RequestCancelledError    409 cancelled
+    + RateLimitedError         429 rate-limited
   x UnavailableError           503 unavailable             try again later
     + OverloadedError          503 overloaded
     + OutOfMemoryError         503 out-of-memory
@@ -75,6 +77,12 @@ class ImageDecodeError(RequestError):
     """The bytes are no picture that this server reads, or they break off."""
 
     status, code = 400, "image-decode"
+
+
+class UnauthorizedError(RequestError):
+    """The request brings no API key, or none that is known."""
+
+    status, code = 401, "unauthorized"
 
 
 class BodyTooLargeError(RequestError):
@@ -147,6 +155,13 @@ class RequestCancelledError(RequestError):
     """The request was cancelled through the API."""
 
     status, code = 409, "cancelled"
+
+
+class RateLimitedError(RequestError):
+    """The API key has asked for more than it may."""
+
+    status, code = 429, "rate-limited"
+    retry_after_s: float | None = 1.0
 
 
 class UnavailableError(InpaintError):

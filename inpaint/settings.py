@@ -83,6 +83,38 @@ class IOPaintArgs(Spec):
     output_dir: Path | None = Field(
         default=None, description="Where /api/v1/save_image writes; absent: it refuses."
     )
+    enable_controlnet: bool = Field(
+        default=False, description="Whether the web page begins with ControlNet switched on."
+    )
+    controlnet_method: ModelName | None = Field(
+        default=None,
+        description="The ControlNet that the web page begins with; absent: the default model's "
+        "first.",
+    )
+
+
+class AccessArgs(Spec):
+    """Who may ask, and from which web pages."""
+
+    auth: Literal["required", "none"] = Field(
+        default="none", description="Whether a request must bring an API key."
+    )
+    api_keys: Path | None = Field(
+        default=None,
+        description="The file of keys, on every node that runs an ingress; a mounted secret.",
+    )
+    cors_origins: tuple[Annotated[str, Field(pattern=r"^(\*|https?://[^/\s]+)$")], ...] = Field(
+        default=(),
+        description="Origins whose pages may call this server from a browser, or *; absent: none.",
+    )
+
+    @model_validator(mode="after")
+    def _required_keys_are_named(self) -> Self:
+        if self.auth == "required" and self.api_keys is None:
+            raise ValueError("auth: required needs api_keys, the file of keys")
+        if self.auth == "none" and self.api_keys is not None:
+            raise ValueError("api_keys has no effect with auth: none; say auth: required")
+        return self
 
 
 class AppArgs(Spec):
@@ -111,6 +143,7 @@ class AppArgs(Spec):
     )
     iopaint: IOPaintArgs = IOPaintArgs()
     cluster: ClusterArgs = ClusterArgs()
+    access: AccessArgs = AccessArgs()
 
     @property
     def may_fetch_weights(self) -> bool:

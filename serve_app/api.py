@@ -1,10 +1,12 @@
 """The FastAPI application over a gateway. Made once a replica; tested without Ray."""
 
+from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 
 from fastapi import FastAPI
 
-from inpaint.settings import IOPaintArgs
+from inpaint.settings import AccessArgs, IOPaintArgs
+from serve_app.access.layers import add_access
 from serve_app.error_shapes import ErrorShapes
 from serve_app.gateway import Gateway
 from serve_app.iopaint.errors import PREFIX as IOPAINT
@@ -22,15 +24,30 @@ served at once, and what the mask does not mark stays as it was."""
 def create_api(
     gateway: Gateway,
     iopaint: IOPaintArgs = IOPaintArgs(),  # noqa: B008  frozen
+    access: AccessArgs = AccessArgs(),  # noqa: B008  frozen
     *,
+    replicas: Callable[[], int] = lambda: 1,
     echo_request_id: bool = True,
 ) -> FastAPI:
-    """All routes, errors and layers; behind Serve's proxy the id is echoed there."""
+    """All routes, errors and layers.
+
+    Args:
+        gateway: does the work.
+        iopaint: what IOPaint's routes were told on the command line.
+        access: who may ask.
+        replicas: how many of these applications share the limits of API keys.
+        echo_request_id: False behind Serve's proxy, which does so itself.
+
+    Raises:
+        KeysError: API keys are required, and their file is missing or broken.
+    """
     app = FastAPI(title="inpaint-serve", version=_version(), description=DESCRIPTION)
     app.include_router(native_routes(gateway))
     app.include_router(health_routes(gateway))
     app.include_router(iopaint_routes(gateway, iopaint))
-    ErrorShapes(Problems(), {IOPAINT: IOPaintErrors()}).install(app)
+    shapes = ErrorShapes(Problems(), {IOPAINT: IOPaintErrors()})
+    shapes.install(app)
+    add_access(app, access, replicas, shapes.answer)
     app.add_middleware(RequestIds, echo=echo_request_id)
     return app
 

@@ -72,5 +72,5 @@ def build_app(args: AppArgs) -> Application:
     routes = Routes(catalog, assigned, args.default_models, store.state)
     desk = partial(open_desk, store, args.may_fetch_weights)
     return _deployment(Ingress, "Ingress").bind(
-        routes, registry, families, args.iopaint, desk, args.cluster.scalable
+        routes, registry, families, args.iopaint, args.access, desk, args.cluster.scalable
     )

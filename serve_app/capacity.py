@@ -109,6 +109,10 @@ class Capacity:
         self._looking: asyncio.Task[None] | None = None
         self._warming: dict[str, asyncio.Task[None]] = {}
 
+    async def check(self, family: str) -> None:
+        """Raise NoGpuError where no node can ever run the family. Starts nothing."""
+        await self._cold(family)
+
     async def require(self, family: str, wait_s: float) -> None:
         """Come back when a request may be sent to the family.
 
@@ -120,14 +124,7 @@ class Capacity:
             NoGpuError: no node can ever run it.
             WarmingUpError: no replica runs after `wait_s`; one is being started meanwhile.
         """
-        state = await self._now()
-        if state and state.lacks(family):
-            state = await self._now(is_patient=True)  # a node may have joined since
-        if state is None or family not in state.families or state.families[family].running:
-            return
-        if lacks := state.lacks(family):
-            raise refusal(family, lacks, state.families[family].needs)
-        if not state.can_grow:
+        if not await self._cold(family):
             return
         finished, _ = await asyncio.wait({self._warmed(family)}, timeout=wait_s)
         if not finished:
@@ -136,6 +133,22 @@ class Capacity:
                 "first, which takes minutes. Try again; it is not forgotten meanwhile.",
                 {"family": family},
             )
+
+    async def _cold(self, family: str) -> bool:
+        """Whether a node may have to come before the family runs."""
+        state = await self._now()
+        if state and state.lacks(family):
+            state = await self._now(is_patient=True)  # a node may have joined since
+        if state is None or family not in state.families or state.families[family].running:
+            return False
+        if lacks := state.lacks(family):
+            raise refusal(family, lacks, state.families[family].needs)
+        return state.can_grow
+
+    def running(self, deployment: str) -> int:
+        """How many replicas of a deployment ran when the cluster was last looked at; 0: unknown."""
+        known = self._state.families.get(deployment) if self._state else None
+        return known.running if known else 0
 
     async def refusals(self) -> Mapping[str, str]:
         """Families that no node can ever run, with the reason."""

@@ -19,6 +19,7 @@ from ray.serve.schema import (
     ServeDeploySchema,
 )
 
+from inpaint.addresses import is_loopback
 from inpaint.settings import AppArgs, DiffusionConfig, EraseConfig, IngressConfig, OcrConfig
 from inpaint.specs import Kind, Spec
 
@@ -27,25 +28,41 @@ USER_CONFIGS: dict[Kind, type[Spec]] = {
     Kind.DIFFUSION: DiffusionConfig,
     Kind.OCR: OcrConfig,
 }
+LOCAL_HOST = "127.0.0.1"
+"""Serve's own default."""
 OWN_DEPLOYMENTS = ("Ingress", "Registry")
 
 Block = Mapping[str, Any]
 
 
-def check_file(path: Path) -> list[str]:
-    """Findings about the YAML file at `path`, one sentence each; empty when it is fine."""
+def check_file(path: Path, *, insecure: bool = False) -> list[str]:
+    """Findings about the YAML file at `path`, one sentence each; empty when it is fine.
+
+    Args:
+        path: of a Serve config.
+        insecure: see `check`.
+    """
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         return [f"{path} cannot be read as YAML: {error}"]
-    return check(document) if isinstance(document, dict) else [f"{path} is not a Serve config."]
+    if not isinstance(document, dict):
+        return [f"{path} is not a Serve config."]
+    return check(document, insecure=insecure)
 
 
-def check(document: Block) -> list[str]:
-    """Findings about a Serve config; empty when it is fine."""
+def check(document: Block, *, insecure: bool = False) -> list[str]:
+    """Findings about a Serve config; empty when it is fine.
+
+    Args:
+        document: the config.
+        insecure: whether a public address may go without API keys.
+    """
     findings = list(_structure(document))
     for app in _apps(document):
         findings += [*_app(app), *_times(document, app)]
+        if not insecure:
+            findings += _access(document, app)
     return findings
 
 
@@ -124,6 +141,18 @@ def _times(document: Block, app: Block) -> Iterator[str]:
         grace = entry.get("graceful_shutdown_timeout_s", 20)
         if name != "Registry" and grace <= longest:
             yield f"{name}: graceful_shutdown_timeout_s ({grace}) cuts requests of {longest} s."
+
+
+def _access(document: Block, app: Block) -> Iterator[str]:
+    """Whoever reaches a public address could use the machine."""
+    host = (document.get("http_options") or {}).get("host", LOCAL_HOST)
+    access = (app.get("args") or {}).get("access") or {}
+    if not is_loopback(str(host)) and access.get("auth", "none") != "required":
+        yield (
+            f"http_options.host ({host}) is open to other machines and nobody is asked for an API "
+            "key: set args.access (docs/security.md), or start with --api-keys FILE; --insecure "
+            "where something before the server asks."
+        )
 
 
 def _unknown(block: object, model: type[BaseModel], where: str) -> Iterator[str]:

@@ -9,7 +9,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
-from inpaint.errors import InpaintError
+from inpaint.errors import InpaintError, UnauthorizedError
 
 logger = logging.getLogger("ray.serve")
 
@@ -57,10 +57,16 @@ class ErrorShapes:
     async def _on_known(self, request: Request, error: Exception) -> Response:
         if not isinstance(error, InpaintError):
             raise TypeError(f"registered for InpaintError, got {type(error)}") from error
+        return self.answer(request, error)
+
+    def answer(self, request: Request, error: InpaintError) -> Response:
+        """One of our own errors, in the shape of the path that was asked for."""
         log_failure(error)
         answer = self._of(request).known(error)
         if error.retry_after_s is not None:
             answer.headers["Retry-After"] = str(ceil(error.retry_after_s))
+        if isinstance(error, UnauthorizedError):
+            answer.headers["WWW-Authenticate"] = "Bearer"
         return answer
 
     async def _on_http(self, request: Request, error: Exception) -> Response:

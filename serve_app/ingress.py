@@ -9,7 +9,7 @@ from ray import serve
 from ray.serve.handle import DeploymentHandle, DeploymentResponse, DeploymentResponseGenerator
 
 from inpaint.reports import ReplicaReport, ServiceState
-from inpaint.settings import IngressConfig, IOPaintArgs, Scalable
+from inpaint.settings import AccessArgs, IngressConfig, IOPaintArgs, Scalable
 from serve_app.api import create_api
 from serve_app.capacity import Capacity, ClusterState
 from serve_app.cluster import look
@@ -32,13 +32,15 @@ class Ingress:
         registry: DeploymentHandle[Any],
         families: dict[str, DeploymentHandle[Any]],
         iopaint: IOPaintArgs,
+        access: AccessArgs,
         open_desk: OpenDesk,
         scalable: Scalable,
     ) -> None:
         context = serve.get_replica_context()
         self._app_name, self._deployment = context.app_name, context.deployment
-        self._iopaint = iopaint
+        self._iopaint, self._access = iopaint, access
 
+        self._capacity = _capacity(context.app_name, families, scalable)
         called = {name: ServeFamily(name, handle) for name, handle in families.items()}
         self._gateway = Gateway(
             routes,
@@ -46,14 +48,20 @@ class Ingress:
             called,
             called,
             _shared_state(registry),
-            _capacity(context.app_name, families, scalable),
+            self._capacity,
             self._cancel_everywhere,
             _desk(open_desk, registry, context.replica_id.unique_id),
         )
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         """Called by Serve once the constructor has run."""
-        return create_api(self._gateway, self._iopaint, echo_request_id=False)
+        return create_api(
+            self._gateway,
+            self._iopaint,
+            self._access,
+            replicas=lambda: self._capacity.running(self._deployment),
+            echo_request_id=False,
+        )
 
     def reconfigure(self, config: dict[str, Any]) -> None:
         """Take over the deployment's `user_config`."""

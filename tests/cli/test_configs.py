@@ -59,8 +59,16 @@ def test_diffusion_waits_at_zero_replicas_with_a_gpu_share(path):
         assert family["device"] == "cuda"
 
 
-GPU_GIB = {"vram-12gb": 12, "vram-8gb": 8, "vram-6gb": 6, "vram-4gb": 4, "vram-under-4gb": 2}
-UNET_PARAMETERS = {"SD15": 859.5e6, "SDXL": 2567.5e6}
+GPU_GIB = {
+    "gpu-24gb": 24,
+    "vram-12gb": 12,
+    "vram-8gb": 8,
+    "vram-6gb": 6,
+    "vram-4gb": 4,
+    "vram-under-4gb": 2,
+}
+UNET_PARAMETERS = {"SD15": 859.5e6, "SDXL": 2567.5e6, "Special": 859.5e6}
+LONGEST_TURN_S = 60
 
 
 @pytest.mark.parametrize(("name", "gib"), GPU_GIB.items())
@@ -77,6 +85,22 @@ def test_weights_fit_the_share_of_the_smallest_gpu_that_a_config_is_for(name, gi
                 largest = max(s.memory_mb for s in CATALOG.select(family["deployment"], None))
                 on_gpu = largest / 2 / 1024
             assert on_gpu < gib * shares[family["deployment"]], family["deployment"]
+
+
+@pytest.mark.parametrize("name", ["serve_config", *GPU_GIB])
+def test_whoever_is_asked_for_gets_its_share_of_one_gpu(name):
+    """Beside those that keep theirs for long; the others make room when they are idle."""
+    path = next(path for path in SERVE_CONFIGS if path.stem == name)
+    [application] = yaml.safe_load(path.read_text())["applications"]
+    shares, kept = {}, {}
+    for entry in application["deployments"]:
+        share = entry["ray_actor_options"].get("num_gpus", 0)
+        scaling = entry.get("autoscaling_config", {"min_replicas": 1})
+        rests_late = scaling.get("downscale_delay_s", 600) > LONGEST_TURN_S
+        (kept if rests_late or scaling["min_replicas"] else shares)[entry["name"]] = share
+    assert sum(kept.values()) <= 1
+    for family, share in shares.items():
+        assert sum(kept.values()) + share <= 1, family
 
 
 def test_default_config_fits_a_machine_with_two_cores():
@@ -122,6 +146,10 @@ MISTAKES = {
     "default above longest": lambda d: deployment(d, "Ingress")["user_config"].update(
         default_timeout_s=290
     ),
+    "public without keys": lambda d: d["http_options"].update(host="::"),
+    "keys without auth": lambda d: d["applications"][0]["args"].update(
+        access={"api_keys": "keys.yaml"}
+    ),
     "short shutdown": lambda d: deployment(d, "Erase").update(graceful_shutdown_timeout_s=20),
 }
 
@@ -142,3 +170,20 @@ def test_checker_says_what_is_no_config(tmp_path, text):
     path = Path(tmp_path) / "config.yaml"
     path.write_text(text)
     assert check_file(path)
+
+
+@pytest.mark.parametrize("host", ["::", "10.0.0.7", "192.0.2.1", "inpaint.example"])
+def test_a_public_address_wants_keys_or_the_word_that_it_does_not(document, host):
+    document["http_options"]["host"] = host
+    [finding] = check(document)
+    assert host in finding
+    assert "--insecure" in finding
+    assert check(document, insecure=True) == []
+    document["applications"][0]["args"]["access"] = {"auth": "required", "api_keys": "/k.yaml"}
+    assert check(document) == []
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.0.1", "::1", "localhost"])
+def test_a_loopback_address_wants_nothing(document, host):
+    document["http_options"]["host"] = host
+    assert check(document) == []
