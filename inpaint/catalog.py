@@ -11,7 +11,7 @@ from inpaint.errors import UnknownModelError
 from inpaint.specs import AdapterSpec, ModelSpec, WeightsSpec
 
 MODELS, ADAPTERS = "models", "adapters"
-"""Folders of the shipped configs."""
+"""Folders of the shipped configs; the second also of a user's folder."""
 
 S = TypeVar("S", bound=WeightsSpec)
 
@@ -24,11 +24,14 @@ class CatalogError(ValueError):
 
 
 class Catalog:
-    """All models, configured or found, and all adapters. Lookup takes names and aliases."""
+    """All models, configured or found, and all adapters. Lookup takes names and aliases.
+
+    Adapters are in the order of their `place`, and of those that have the same as they were given.
+    """
 
     def __init__(self, models: Iterable[ModelSpec], adapters: Iterable[AdapterSpec] = ()) -> None:
         self.models = tuple(models)
-        self.adapters = tuple(adapters)
+        self.adapters = tuple(sorted(adapters, key=lambda adapter: adapter.place))
         self._by_name: dict[str, ModelSpec] = {}
         for spec in self.models:
             for name in (spec.name, *spec.aliases):
@@ -50,13 +53,18 @@ class Catalog:
 
     @classmethod
     def read(cls, configs: Path, own_folders: Sequence[Path] = ()) -> Self:
-        """The models and adapters of the shipped configs, and the models of a user's folders.
+        """The models and adapters of the shipped configs and of a user's folders.
+
+        A user's adapters are in a folder `adapters` below the one with the models; it may be
+        missing.
 
         Raises:
             CatalogError: as of `from_dirs`.
         """
         models = _read_all([configs / MODELS, *own_folders], ModelSpec)
-        return cls(models, _read_all([configs / ADAPTERS], AdapterSpec))
+        own = (folder / ADAPTERS for folder in own_folders)
+        folders = [configs / ADAPTERS, *(folder for folder in own if folder.is_dir())]
+        return cls(models, _read_all(folders, AdapterSpec))
 
     def with_found(self, found: Iterable[ModelSpec]) -> "Catalog":
         """This catalog and the models of `found` whose names are free: a YAML file wins."""

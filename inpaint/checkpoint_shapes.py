@@ -10,12 +10,19 @@ from inpaint.specs import Base, DiffusionFacts
 
 Shapes = Mapping[str, tuple[int, ...]]
 
-FIRST_LAYER = "model.diffusion_model.input_blocks.0.0.weight"
-VAE = ("first_stage_model.encoder.conv_in.weight", "first_stage_model.decoder.conv_in.weight")
+UNET = "model.diffusion_model"
+VAE = "first_stage_model"
+CLIP: Mapping[Base, str] = {
+    "sd15": "cond_stage_model.transformer.text_model",
+    "sdxl": "conditioner.embedders.0.transformer.text_model",
+}
+OPEN_CLIP = "conditioner.embedders.1.model"
+"""Where each part's tensors are: how their names begin."""
+
+FIRST_LAYER = f"{UNET}.input_blocks.0.0.weight"
+VAE_LAYERS = (f"{VAE}.encoder.conv_in.weight", f"{VAE}.decoder.conv_in.weight")
 WORDS = "embeddings.token_embedding.weight"
-SD15_TEXT = f"cond_stage_model.transformer.text_model.{WORDS}"
-SDXL_TEXT = f"conditioner.embedders.0.transformer.text_model.{WORDS}"
-SDXL_TEXT_2 = "conditioner.embedders.1.model.positional_embedding"
+SDXL_TEXT_2 = f"{OPEN_CLIP}.positional_embedding"
 SD2_TEXT = "cond_stage_model.model.positional_embedding"
 REFINER_TEXT = "conditioner.embedders.0.model.positional_embedding"
 
@@ -39,7 +46,7 @@ def facts_of(shapes: Shapes) -> DiffusionFacts:
     if first is None or len(first) != 4:
         raise NotAModelError("it holds no Stable Diffusion UNet; a LoRA, VAE or embedding perhaps")
     base = _base(shapes)
-    if any(name not in shapes for name in VAE):
+    if any(name not in shapes for name in VAE_LAYERS):
         raise NotAModelError("it holds no VAE; only whole checkpoints can be served")
     return DiffusionFacts(base=base, inpainting=sees_masks(first[1]), is_single_file=True)
 
@@ -58,9 +65,9 @@ def sees_masks(channels: object) -> bool:
 
 
 def _base(shapes: Shapes) -> Base:
-    if SDXL_TEXT in shapes and SDXL_TEXT_2 in shapes:
+    if f"{CLIP['sdxl']}.{WORDS}" in shapes and SDXL_TEXT_2 in shapes:
         return "sdxl"
-    if SD15_TEXT in shapes:
+    if f"{CLIP['sd15']}.{WORDS}" in shapes:
         return "sd15"
     if SD2_TEXT in shapes:
         raise NotAModelError(SD2)

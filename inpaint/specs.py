@@ -207,15 +207,26 @@ class AdapterSpec(WeightsSpec):
 
     role: AdapterRole
     bases: tuple[Base, ...] = Field(min_length=1, description="Checkpoints that it fits.")
+    models: tuple[ModelName, ...] = Field(
+        default=(), description="Models without `diffusion` facts that it fits besides, by name."
+    )
     inpainting: bool | None = Field(
         default=None,
         description="Fits only networks that see the mask (true), or only those that do not.",
+    )
+    place: int = Field(
+        default=100,
+        ge=0,
+        description="Smaller ones are listed first, and the first of a kind answers where a "
+        "request names none; of equal ones the files' names decide.",
     )
 
     def fits(self, spec: "ModelSpec") -> bool:
         """Whether the adapter is of use to a model."""
         facts = spec.diffusion
-        if facts is None or facts.base not in self.bases:
+        if facts is None:
+            return spec.name in self.models
+        if facts.base not in self.bases:
             return False
         if self.inpainting not in (None, facts.inpainting):
             return False

@@ -152,6 +152,15 @@ EXPECTED: tuple[Expected, ...] = (
         {"status": "500 → 200"},
         "a refused switch changes nothing; IOPaint stays broken until a good one",
     ),
+    Expected(
+        ("server-config", "server-config, with files"),
+        {
+            "body": "modelInfos[].brushnets[] absent → text; "
+            "modelInfos[].controlnets[] absent → text"
+        },
+        "every model that is served is listed, those without weights too; IOPaint here has no "
+        "model that takes one",
+    ),
     # Files
     Expected(
         ("inputimage, without one",),

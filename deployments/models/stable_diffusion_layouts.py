@@ -11,18 +11,11 @@ from typing import Any
 
 from torch import Tensor
 
+from inpaint.checkpoint_shapes import CLIP, OPEN_CLIP, UNET, VAE
 from inpaint.specs import Base
 
 Config = dict[str, Any]
 State = Mapping[str, Tensor]
-
-UNET = "model.diffusion_model"
-VAE = "first_stage_model"
-CLIP = {
-    "sd15": "cond_stage_model.transformer.text_model",
-    "sdxl": "conditioner.embedders.0.transformer.text_model",
-}
-OPEN_CLIP = "conditioner.embedders.1.model"
 
 TOKENS = 77
 HEAD_WIDTH = 64

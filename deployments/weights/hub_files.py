@@ -46,13 +46,15 @@ def wanted_files(
     Args:
         paths: of all files, with "/".
         repository: what is asked for.
-        components: folders that the pipeline's model_index.json names; None for no pipeline.
+        components: folders that the pipeline's model_index.json names; None for no pipeline, whose
+            folders are all taken that the patterns allow.
     """
     folders = _by_folder(path for path in paths if _is_allowed(path, repository))
     here = {path for members in folders.values() for path in members.values()}
     chosen = here.intersection(_named(repository))
+    read = {"", *(components or ()), *_folders(repository)}
     for folder, members in folders.items():
-        if components is None or folder == "" or folder in components:
+        if components is None or folder in read:
             chosen.update(_of_folder(folder, members, repository, components is not None))
     return sorted(chosen)
 
@@ -63,20 +65,19 @@ def is_complete(
     """Whether `paths`, the files of a snapshot on disk, are all that a loader reads.
 
     A snapshot that another program has fetched brings no list of what belongs to it, so this
-    looks for what no loader can do without: in every component a config, whole weights where it
-    is a network, a vocabulary where it is a tokenizer.
+    looks for what no loader can do without: in every component, and in every folder that is asked
+    for by name, a config, whole weights where it is a network, a vocabulary where it is a
+    tokenizer.
     """
     if not set(_named(repository)).issubset(paths):
         return False
     folders = _by_folder(paths)
-    if components is None:
+    asked_for = set(_folders(repository))
+    if components is None and not asked_for:
         is_network = "config.json" in folders.get("", {})
         return _has_weights(folders[""], repository) if is_network else bool(_named(repository))
-    return all(
-        _is_whole(component, folders.get(component, {}), repository)
-        for component in components
-        if _may_hold(component, repository)
-    )
+    held = (component for component in components or () if _may_hold(component, repository))
+    return all(_is_whole(part, folders.get(part, {}), repository) for part in {*asked_for, *held})
 
 
 def _of_folder(
@@ -150,6 +151,14 @@ def _by_folder(paths: Iterable[str]) -> dict[str, dict[str, str]]:
 def _named(repository: HubRepository) -> Sequence[str]:
     """Files that are asked for by name."""
     return [pattern for pattern in repository.allow_patterns if not _is_wild(pattern)]
+
+
+def _folders(repository: HubRepository) -> Iterator[str]:
+    """Folders that are asked for by name, as "unet/*" does."""
+    for pattern in repository.allow_patterns:
+        folder, _, rest = pattern.rpartition("/")
+        if rest == "*" and folder and not _is_wild(folder):
+            yield folder
 
 
 def _is_wild(pattern: str) -> bool:

@@ -142,7 +142,10 @@ def _use_of(name: str, store: WeightsStore, catalog: Catalog) -> str:
     found = discover(store.model_dir, catalog).models
     base = next((spec.diffusion.base for spec in found if spec.name == name and spec.diffusion), "")
     if not base:
-        return "no model that can be served; Stable Diffusion 1.5 and XL can."
+        return (
+            "no model that can be served; Stable Diffusion 1.5 and XL can. What completes one, as "
+            "a ControlNet does, needs a YAML file of its own."
+        )
     return f"of family {base.upper()}; a server that runs finds it when it is started anew."
 
 

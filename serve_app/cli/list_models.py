@@ -16,7 +16,7 @@ from inpaint.specs import AdapterSpec, ModelSpec, WeightsSpec
 from serve_app.cli.catalogs import configured_models
 
 COLUMNS = ("name", "family", "state", "size", "licence", "commercial use")
-ADAPTER_COLUMNS = ("adapter", "for", *COLUMNS[2:])
+ADAPTER_COLUMNS = ("adapter", "role", "for", *COLUMNS[2:])
 WIDEST = 1000
 COLOURS = {"downloaded": "green", "downloading": "yellow"}
 
@@ -36,9 +36,9 @@ def list_models(
     if as_json:
         typer.echo(json.dumps([*models, *adapters], indent=2))
     else:
-        _show(COLUMNS, models, "family")
+        _show(COLUMNS, models, ("family",))
         typer.echo()
-        _show(ADAPTER_COLUMNS, adapters, "fits")
+        _show(ADAPTER_COLUMNS, adapters, ("role", "fits"))
     for entry in found.unusable:
         typer.echo(f"{entry.path}: not served: {entry.reason}.", err=True)
 
@@ -47,8 +47,8 @@ def _describe(spec: ModelSpec | AdapterSpec, store: WeightsStore) -> dict[str, A
     if isinstance(spec, ModelSpec):
         kind = {"aliases": list(spec.aliases), "family": spec.family, "kind": str(spec.kind)}
     else:
-        bases = ", ".join(base.upper() for base in spec.bases)
-        kind = {"kind": "adapter", "role": spec.role, "fits": bases}
+        fits = ", ".join([*(base.upper() for base in spec.bases), *spec.models])
+        kind = {"kind": "adapter", "role": spec.role, "fits": fits}
     return {"name": spec.name, **kind, **_describe_weights(spec, store)}
 
 
@@ -61,8 +61,14 @@ def _describe_weights(spec: WeightsSpec, store: WeightsStore) -> dict[str, Any]:
     }
 
 
-def _show(columns: Iterable[str], entries: list[dict[str, Any]], second: str) -> None:
-    """A table; plain and as wide as it needs to be where nobody looks at a terminal."""
+def _show(columns: Iterable[str], entries: list[dict[str, Any]], shown: Iterable[str]) -> None:
+    """A table; plain and as wide as it needs to be where nobody looks at a terminal.
+
+    Args:
+        columns: the head.
+        entries: one for each row.
+        shown: keys of what stands between the name and the state.
+    """
     console = Console(highlight=False)
     table = Table(*columns, box=box.ROUNDED if console.is_terminal else None, pad_edge=False)
     for model in entries:
@@ -71,7 +77,7 @@ def _show(columns: Iterable[str], entries: list[dict[str, Any]], second: str) ->
         state = model["state"]
         table.add_row(
             model["name"],
-            model[second],
+            *(model[key] for key in shown),
             f"[{COLOURS[state]}]{state}[/]" if state in COLOURS else state,
             decimal(size) if size else "-",
             model["licence"],

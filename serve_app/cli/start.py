@@ -3,16 +3,17 @@
 import webbrowser
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, NamedTuple, NoReturn
 
 import typer
 import yaml
 
 from deployments.weights import WeightsStore, is_extra_installed
-from inpaint.catalog import CatalogError
+from inpaint.catalog import Catalog, CatalogError
 from inpaint.errors import UnknownModelError
 from inpaint.settings import AppArgs
 from inpaint.specs import Kind, ModelSpec
+from serve_app.access.keys import KeysError, read_keys
 from serve_app.cli import start_config, start_devices
 from serve_app.cli.accelerators import Accelerators, Library, probe
 from serve_app.cli.exits import fail
@@ -71,8 +72,21 @@ def start(
     output_dir: Annotated[
         Path | None, typer.Option(help="Where the web page saves pictures.")
     ] = None,
+    enable_controlnet: Annotated[
+        Switch | None, switch("The web page begins with ControlNet switched on.")
+    ] = None,
+    controlnet_method: Annotated[
+        str | None,
+        typer.Option(help="The ControlNet that the web page begins with; the model's first."),
+    ] = None,
     inbrowser: Annotated[
         Switch | None, switch("Open the web page when the server is ready.")
+    ] = None,
+    api_keys: Annotated[
+        Path | None, typer.Option(help="Ask for API keys: the file of those let in; see `key`.")
+    ] = None,
+    insecure: Annotated[
+        Switch | None, switch("Let whoever reaches a public --host use the server.")
     ] = None,
     serve_config: Annotated[
         Path | None, typer.Option(help="A Serve config to start from; the shipped one if absent.")
@@ -110,15 +124,16 @@ def _serve_config(options: StartOptions) -> Block:
     if options.input is not None and not options.input.expanduser().exists():
         raise StartError(f"--input: {options.input} does not exist.")
     base = start_config.read_base(options.serve_config)
-    if options.serve_config is not None and (findings := check(base)):
+    if options.serve_config is not None and (findings := check(base, insecure=True)):
         raise StartError(*findings)
     document = start_config.build(base, options, lambda spec: is_extra_installed(spec.extra))
-    chosen = [(app, *_default_model(app)) for app in start_config.applications(document)]
-    start_devices.put_devices(document, options, [family for _, _, family in chosen], _look)
-    if findings := check(document):
+    apps = list(start_config.applications(document))
+    chosen = [_default_model(app) for app in apps]
+    start_devices.put_devices(document, options, [default.family for default in chosen], _look)
+    if findings := check(document, insecure=bool(options.insecure)):
         raise StartError(*findings)
-    for app, spec, _ in chosen:
-        _tell(app, options, spec)
+    for app, default in zip(apps, chosen, strict=True):
+        _tell(app, options, default)
     return document
 
 
@@ -129,20 +144,30 @@ def _look(libraries: Iterable[Library]) -> Accelerators:
         raise StartError(f"The devices of this machine cannot be told: {error}") from None
 
 
-def _default_model(app: Block) -> tuple[ModelSpec, str | None]:
-    """Who answers a request that names no model, and the family that serves it."""
+class _Default(NamedTuple):
+    """Who answers a request that names no model."""
+
+    spec: ModelSpec
+    family: str | None
+    catalog: Catalog
+
+
+def _default_model(app: Block) -> _Default:
     catalog = start_config.load_catalog(app)
     spec = start_config.default_model(app, catalog)
-    return spec, start_config.family_of(app, catalog, spec)
+    return _Default(spec, start_config.family_of(app, catalog, spec), catalog)
 
 
-def _tell(app: Block, options: StartOptions, spec: ModelSpec) -> None:
-    """Say on stderr which settings change nothing, and what the chosen model misses."""
+def _tell(app: Block, options: StartOptions, default: _Default) -> None:
+    """Say on stderr which settings change nothing, and what was named and is missing."""
     args = AppArgs.model_validate(app["args"])
-    sentences = list(notes(options, spec, any(f.kind is Kind.OCR for f in args.families)))
-    if options.model is not None:
-        state = WeightsStore(args.model_dir).state(spec)
-        sentences += note_on_weights(spec, state, args.local_files_only)
+    has_ocr = any(family.kind is Kind.OCR for family in args.families)
+    sentences = list(notes(options, default.spec, has_ocr))
+    model = default.spec if options.model is not None else None
+    controlnet = default.catalog.adapter(options.controlnet_method or "")
+    for named in filter(None, (model, controlnet)):
+        state = WeightsStore(args.model_dir).state(named)
+        sentences += note_on_weights(named, state, args.local_files_only)
     for sentence in sentences:
         typer.echo(sentence, err=True)
 
@@ -157,8 +182,17 @@ def _prepare_folders(options: StartOptions) -> None:
     if folder is not None:
         refusal = refusal_to_read if options.local_files_only else refusal_to_write
         _refuse("--model-dir", refusal(folder.expanduser()))
+    if options.api_keys is not None:
+        _check_keys(options.api_keys.expanduser())
     if options.output_dir is not None:
         _refuse("--output-dir", refusal_to_write(options.output_dir.expanduser()))
+
+
+def _check_keys(path: Path) -> None:
+    try:
+        read_keys(path)
+    except KeysError as error:
+        raise StartError(f"--api-keys: {error}") from None
 
 
 def _refuse(flag: str, reason: str | None) -> None:

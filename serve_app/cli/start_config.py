@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from inpaint.adapters import CONTROLNET, CONTROLNETS, choices
 from inpaint.catalog import Catalog
 from inpaint.resources import default_serve_config
 from inpaint.settings import AppArgs, FamilyArgs
@@ -68,7 +69,7 @@ def build(base: Block, options: StartOptions, is_installed: Callable[[ModelSpec]
         is_installed: whether the packages of a model are installed.
 
     Raises:
-        StartError: the model cannot be had on this machine.
+        StartError: the model, or the ControlNet, cannot be had on this machine.
         CatalogError, UnknownModelError: a model's YAML or a family's list of models is wrong.
     """
     document = copy.deepcopy(base)
@@ -96,6 +97,7 @@ def build(base: Block, options: StartOptions, is_installed: Callable[[ModelSpec]
                     f"pip install 'inpaint-serve[{spec.extra}]'."
                 )
             app["args"]["default_models"] = [spec.name]
+        _check_controlnet(app, catalog, options.controlnet_method)
     return document
 
 
@@ -155,6 +157,21 @@ def _chosen_model(app: Block, catalog: Catalog, name: str) -> ModelSpec:
     return spec
 
 
+def _check_controlnet(app: Block, catalog: Catalog, name: str | None) -> None:
+    """See to it that the ControlNet is one, and fits the default model if that takes any."""
+    if name is None:
+        return
+    spec = default_model(app, catalog)
+    fitting = [adapter.name for adapter in choices(CONTROLNETS, spec, catalog.adapters_of(spec))]
+    known = [adapter.name for adapter in catalog.adapters if adapter.role.startswith(CONTROLNET)]
+    if name not in (fitting or known):
+        what = f"fits '{spec.name}'" if name in known else "is known"
+        raise StartError(
+            f"--controlnet-method: no ControlNet called {name!r} {what}. There are: "
+            f"{', '.join(fitting or known)}."
+        )
+
+
 def _can_run(
     family: Mapping[str, Any], catalog: Catalog, is_installed: Callable[[ModelSpec], bool]
 ) -> bool:
@@ -192,10 +209,15 @@ def _set_args(args: Block, options: StartOptions) -> None:
     args.update(
         _stated(model_dir=_absolute(options.model_dir), local_files_only=options.local_files_only)
     )
+    if options.api_keys is not None:
+        keys = {"auth": "required", "api_keys": _absolute(options.api_keys)}
+        args["access"] = {**args.get("access", {}), **keys}
     iopaint = _stated(
         quality=options.quality,
         input=_absolute(options.input),
         output_dir=_absolute(options.output_dir),
+        enable_controlnet=options.enable_controlnet,
+        controlnet_method=options.controlnet_method,
     )
     if iopaint:
         args["iopaint"] = {**args.get("iopaint", {}), **iopaint}

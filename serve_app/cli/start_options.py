@@ -51,7 +51,11 @@ class StartOptions(Spec):
     quality: int | None = Field(default=None, ge=1, le=100)
     input: Path | None = None
     output_dir: Path | None = None
+    enable_controlnet: bool | None = None
+    controlnet_method: str | None = None
     inbrowser: bool | None = None
+    api_keys: Path | None = None
+    insecure: bool | None = None
 
 
 def read_options(flags: Mapping[str, Any], config: Path | None) -> StartOptions:

@@ -1,13 +1,14 @@
 """What IOPaint's page is told of models, samplers and plugins."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import get_args
 
 from pydantic import BaseModel, Field
 
+from inpaint.adapters import BRUSHNETS, CONTROLNETS, POWERPAINT_V2, choices
 from inpaint.params import Sampler
 from inpaint.settings import IOPaintArgs
-from inpaint.specs import Kind, ModelSpec
+from inpaint.specs import AdapterSpec, Kind, ModelSpec
 
 SAMPLERS: tuple[str, ...] = get_args(Sampler)
 
@@ -66,22 +67,41 @@ class ModelInfo(BaseModel):
     support_powerpaint_v2: bool = False
 
     @classmethod
-    def of(cls, spec: ModelSpec) -> "ModelInfo":
-        """What IOPaint says of a model of that name. Its path is the name, no file's.
+    def of(cls, spec: ModelSpec, adapters: Sequence[AdapterSpec]) -> "ModelInfo":
+        """What IOPaint says of a model. Its path is its name, no file's.
 
-        ControlNet, BrushNet and PowerPaint are not offered, whatever the checkpoint.
+        Args:
+            spec: the model.
+            adapters: those that fit it, in the catalog's order: what ControlNets and BrushNets it
+                is offered with.
         """
         facts = spec.diffusion
+        name = _iopaints_name(spec)
+        controlnets = tuple(adapter.name for adapter in choices(CONTROLNETS, spec, adapters))
+        brushnets = tuple(adapter.name for adapter in choices(BRUSHNETS, spec, adapters))
         return cls(
-            name=spec.name,
-            path=spec.name,
+            name=name,
+            path=name,
             model_type=_model_type(spec),
             is_single_file_diffusers=facts is not None and facts.is_single_file,
             need_prompt="prompt" in spec.reads,
+            controlnets=controlnets,
+            brushnets=brushnets,
             support_strength="sd_strength" in spec.reads,
-            support_outpainting=spec.kind is Kind.DIFFUSION,
+            support_outpainting=facts is not None or "powerpaint_task" in spec.reads,
             support_lcm_lora="sd_lcm_lora" in spec.reads,
+            support_controlnet=bool(controlnets),
+            support_brushnet=bool(brushnets),
+            support_powerpaint_v2=bool(choices(POWERPAINT_V2, spec, adapters)),
         )
+
+
+def _iopaints_name(spec: ModelSpec) -> str:
+    """The name of the model's repository where the model is known by it, as its page wants it:
+    it shows what PowerPaint and AnyText can do where it sees their repositories' names.
+    """  # noqa: D205  one sentence
+    repository = spec.repository.repo_id if spec.repository else spec.name
+    return repository if repository in spec.aliases else spec.name
 
 
 def _model_type(spec: ModelSpec) -> str:
@@ -113,19 +133,34 @@ class ServerConfig(BaseModel):
     interactiveSegModels: tuple[str, ...] = INTERACTIVE_SEG_MODELS  # noqa: N815
     enableFileManager: bool  # noqa: N815
     enableAutoSaving: bool  # noqa: N815
-    enableControlnet: bool = False  # noqa: N815
-    controlnetMethod: str | None = None  # noqa: N815
+    enableControlnet: bool = Field(  # noqa: N815
+        description="Whether the page begins with ControlNet switched on."
+    )
+    controlnetMethod: str | None = Field(  # noqa: N815
+        description="The ControlNet that the page begins with; null where the default model takes "
+        "none."
+    )
     disableModelSwitch: bool = False  # noqa: N815
     isDesktop: bool = False  # noqa: N815
     samplers: tuple[str, ...] = SAMPLERS
 
     @classmethod
-    def of(cls, models: Iterable[ModelSpec], args: IOPaintArgs) -> "ServerConfig":
-        """What this server offers. Looks at the disk."""
+    def of(
+        cls, models: Iterable[ModelInfo], default: ModelInfo, args: IOPaintArgs
+    ) -> "ServerConfig":
+        """What this server offers.
+
+        Args:
+            models: those that repaint here.
+            default: the one that answers where a request names none.
+            args: what IOPaint's command line sets.
+        """
         return cls(
-            modelInfos=tuple(ModelInfo.of(spec) for spec in models),
+            modelInfos=tuple(models),
             enableFileManager=False,  # its routes are not there yet
             enableAutoSaving=args.output_dir is not None,
+            enableControlnet=args.enable_controlnet,
+            controlnetMethod=args.controlnet_method or next(iter(default.controlnets), None),
         )
 
 

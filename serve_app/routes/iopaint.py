@@ -8,6 +8,7 @@ from fastapi.responses import FileResponse, Response
 
 from inpaint.errors import UnknownFileError
 from inpaint.settings import IOPaintArgs
+from inpaint.specs import ModelSpec
 from serve_app import bodies
 from serve_app.answers import headers_of
 from serve_app.gateway import Gateway
@@ -53,10 +54,14 @@ def _add_inpaint(router: APIRouter, gateway: Gateway, args: IOPaintArgs) -> None
 
 
 def _add_models(router: APIRouter, gateway: Gateway, args: IOPaintArgs) -> None:
+    def info_of(spec: ModelSpec) -> ModelInfo:
+        return ModelInfo.of(spec, gateway.adapters(spec))
+
     @router.get("/server-config", **openapi.SERVER_CONFIG)
     async def server_config() -> ServerConfig:
         """What this server offers to IOPaint's page."""
-        return await gateway.off_loop(ServerConfig.of, gateway.erasers, args)
+        default = info_of(await gateway.default_model())
+        return ServerConfig.of(map(info_of, gateway.erasers), default, args)
 
     @router.get("/samplers", **openapi.SAMPLERS)
     async def samplers() -> tuple[str, ...]:
@@ -66,7 +71,7 @@ def _add_models(router: APIRouter, gateway: Gateway, args: IOPaintArgs) -> None:
     @router.get("/model", **openapi.MODEL)
     async def current_model() -> ModelInfo:
         """The model of requests that name none."""
-        return ModelInfo.of(await gateway.default_model())
+        return info_of(await gateway.default_model())
 
     @router.post("/model", **openapi.SWITCH_MODEL)
     async def switch_model(request: Request) -> ModelInfo:
@@ -76,7 +81,7 @@ def _add_models(router: APIRouter, gateway: Gateway, args: IOPaintArgs) -> None:
         the later one holds.
         """
         asked = await _read(request, gateway, lambda kind, body: read_json(kind, body, SwitchModel))
-        return ModelInfo.of(await gateway.choose_default(asked.name))
+        return info_of(await gateway.choose_default(asked.name))
 
 
 def _add_tools(router: APIRouter, gateway: Gateway) -> None:

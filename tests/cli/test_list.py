@@ -26,6 +26,7 @@ def run(*arguments):
 
 
 NAMES = ["name", "family", "state", "size", "licence", "commercial use"]
+ADAPTER_NAMES = ["adapter", "role", "for", *NAMES[2:]]
 
 
 def rows(text, names=NAMES):
@@ -71,9 +72,10 @@ def test_adapters_have_a_section_of_their_own(folder):
     lora = folder / "huggingface/hub/models--latent-consistency--lcm-lora-sdv1-5"
     write_repository(lora, {"pytorch_lora_weights.safetensors": bytes(1_500_000)})
     _, adapters = run(f"--model-dir={folder}").split("\n\n")
-    listed = {row["adapter"]: row for row in rows(adapters, ["adapter", "for", *NAMES[2:]])}
+    listed = {row["adapter"]: row for row in rows(adapters, ADAPTER_NAMES)}
     assert listed["latent-consistency/lcm-lora-sdv1-5"] == {
         "adapter": "latent-consistency/lcm-lora-sdv1-5",
+        "role": "lcm-lora",
         "for": "SD15",
         "state": "downloaded",
         "size": "1.5 MB",
@@ -81,6 +83,10 @@ def test_adapters_have_a_section_of_their_own(folder):
         "commercial use": "yes",
     }
     assert listed["latent-consistency/lcm-lora-sdxl"]["state"] == "missing"
+    assert (listed["Intel/dpt-hybrid-midas"]["role"], listed["Intel/dpt-hybrid-midas"]["for"]) == (
+        "depth-estimator",
+        "SD15, SDXL",
+    )
 
 
 def test_what_lies_in_iopaints_folders_is_listed_and_what_cannot_be_served_is_told(folder):

@@ -50,6 +50,27 @@ def test_missing_weights_of_the_chosen_model_are_told():
     assert remarks() == []
 
 
+SD15 = "runwayml/stable-diffusion-inpainting"
+CANNY = "lllyasviel/control_v11p_sd15_canny"
+
+
+def test_a_controlnet_is_of_no_use_to_a_model_that_takes_none():
+    said = remarks("--model=cv2", "--enable-controlnet", f"--controlnet-method={CANNY}")
+    assert said[:2] == [
+        "--enable-controlnet: cv2 takes no ControlNet; nothing changes for it.",
+        "--controlnet-method: cv2 takes no ControlNet; nothing changes for it.",
+    ]
+    assert remarks("--model=cv2", "--enable-controlnet=false") == []
+
+
+def test_missing_weights_of_the_controlnet_are_told_like_the_models(monkeypatch):
+    monkeypatch.setattr("deployments.weights.store.is_extra_installed", lambda extra: True)
+    flags = (f"--model={SD15}", "--enable-controlnet", f"--controlnet-method={CANNY}")
+    assert [line.split(":")[0] for line in remarks(*flags)] == [SD15, CANNY]
+    told = remarks(*flags, "--local-files-only")[1]
+    assert f"python main.py download --model={CANNY}" in told
+
+
 def test_models_that_are_here_are_not_told():
     for state in set(ModelState) - {ModelState.MISSING}:
         assert list(note_on_weights(fake_spec(), state, local_files_only=True)) == []

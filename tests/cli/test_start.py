@@ -86,7 +86,7 @@ def dump(*arguments):
     result = invoke(*arguments, "--dump-config")
     assert result.exit_code == 0, result.output
     document = yaml.safe_load(result.stdout)
-    assert check(document) == []
+    assert check(document, insecure="--insecure" in arguments) == []
     ServeDeploySchema.model_validate(document)
     return document
 
@@ -324,6 +324,65 @@ def test_a_model_that_reads_text_is_no_default_model():
     assert "--enable-ocr" in refused("--model=pp-ocrv6-small")
 
 
+CANNY = "lllyasviel/control_v11p_sd15_canny"
+
+
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [
+        ("powerpaint", "powerpaint"),
+        ("Sanster/PowerPaint-V1-stable-diffusion-inpainting", "powerpaint"),
+        ("anytext", "anytext"),
+        ("Sanster/AnyText", "anytext"),
+        ("Fantasy-Studio/Paint-by-Example", "Fantasy-Studio/Paint-by-Example"),
+    ],
+)
+def test_checkpoints_of_their_own_belong_to_the_special_family(model, name, two_gpus):
+    document = dump(f"--model={model}", "--device=cuda")
+    application = document["applications"][0]
+    args = AppArgs.model_validate(application["args"])
+    assert args.default_models == (name,)
+    assert known_models().get(model).family == "Special"
+    [family] = [family for family in args.families if family.deployment == "Special"]
+    assert (family.device, family.precision) == ("cuda", "fp16")
+    [entry] = [entry for entry in application["deployments"] if entry["name"] == "Special"]
+    assert entry["ray_actor_options"]["num_gpus"] == 0.6
+    assert entry["autoscaling_config"]["downscale_delay_s"] == 60
+
+
+def test_what_the_page_begins_with_reaches_the_application():
+    args = dumped_args(f"--model={SD15}", "--enable-controlnet", f"--controlnet-method={CANNY}")
+    assert args.iopaint.enable_controlnet
+    assert args.iopaint.controlnet_method == CANNY
+    args = dumped_args(f"--model={SD15}", "--enable-controlnet=false")
+    assert not args.iopaint.enable_controlnet
+    assert args.iopaint.controlnet_method is None
+
+
+def test_a_controlnet_that_does_not_fit_the_model_names_those_that_do():
+    said = refused(f"--model={SD15}", "--controlnet-method=diffusers/controlnet-canny-sdxl-1.0")
+    assert f"fits '{SD15}'" in said
+    assert CANNY in said.split("There are:")[1]
+    assert "sdxl" not in said.split("There are:")[1]
+
+
+def test_a_controlnet_that_nobody_knows_is_refused_whatever_the_model():
+    for model in ("cv2", SD15):
+        said = refused(f"--model={model}", "--controlnet-method=latent-consistency/lcm-lora-sdv1-5")
+        assert "is known" in said
+        assert CANNY in said
+
+
+def test_a_controlnet_of_ones_own_is_known(tmp_path):
+    own = own_serve_config(tmp_path)
+    entry = {"name": "mine", "role": "controlnet-canny", "bases": ["sd15"], "memory_mb": 1,
+             "licence": {"name": "MIT"}, "path": "mine"}  # fmt: skip
+    (tmp_path / "models" / "adapters").mkdir()
+    (tmp_path / "models" / "adapters" / "mine.yaml").write_text(yaml.safe_dump(entry))
+    args = dumped_args(f"--serve-config={own}", "--controlnet-method=mine")
+    assert args.iopaint.controlnet_method == "mine"
+
+
 def test_a_model_that_no_family_serves_is_refused(tmp_path):
     path = own_serve_config(tmp_path, family="Elsewhere")
     assert "'Elsewhere'" in refused(f"--serve-config={path}", "--model=toy")
@@ -417,3 +476,16 @@ def test_the_page_about_the_command_line_names_every_flag():
     flags = {f"--{name.replace('_', '-')}" for name in StartOptions.model_fields}
     for flag in flags | {"--config", "--dump-config"}:
         assert f"`{flag}`" in text, flag
+
+
+def test_a_public_host_wants_keys(tmp_path):
+    path = tmp_path / "keys.yaml"
+    path.write_text(f"keys: [{{name: studio, sha256: {'0' * 64}}}]")
+    assert "--api-keys" in refused("--host=192.0.2.1")
+    assert dumped_args("--host=192.0.2.1", "--insecure").access.auth == "none"
+    access = dumped_args("--host=192.0.2.1", f"--api-keys={path}").access
+    assert (access.auth, access.api_keys) == ("required", path)
+
+
+def test_a_file_that_holds_no_keys_is_refused(tmp_path):
+    assert "--api-keys" in refused(f"--api-keys={tmp_path / 'none.yaml'}")

@@ -1,5 +1,8 @@
 """`download` of hub repositories with the real huggingface_hub, from a hub on this machine."""
 
+import json
+from pathlib import Path
+
 import pytest
 from typer.testing import CliRunner
 
@@ -54,6 +57,36 @@ def test_an_adapter_is_fetched_like_a_model(hub, folder):
     result = download(folder, f"--model={name}")
     assert result.exit_code == 0, result.stderr
     assert result.stdout == f"{name}: downloaded, 125.0 kB in {folder}.\n"
+
+
+PUBLISHED = json.loads(
+    (Path(__file__).parents[1] / "data/hub_repositories.json").read_text(encoding="utf-8")
+)["repositories"]
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_of_a_published_repository_only_what_is_read_is_fetched(hub, folder, name):
+    contents = {"model_index.json": b'{"_class_name": "AnyText"}'}
+    files = {file: contents.get(file, b"{}") for file in PUBLISHED[name]["files"]}
+    hub.put_repository(name, files)
+    result = download(folder, f"--model={name}")
+    assert result.exit_code == 0, result.stderr
+    repository = folder / "huggingface/hub" / f"models--{name.replace('/', '--')}"
+    [snapshot] = (repository / "snapshots").iterdir()
+    fetched = {p.relative_to(snapshot).as_posix() for p in snapshot.rglob("*") if p.is_file()}
+    assert fetched == set(PUBLISHED[name]["read"])
+    assert "is here already" in download(folder, f"--model={name}").stdout
+
+
+def test_checkpoints_of_their_own_are_fetched_by_either_name(hub, folder):
+    repository = "Sanster/PowerPaint-V1-stable-diffusion-inpainting"
+    hub.put_repository(repository, pipeline_files())
+    assert download(folder, "--model=powerpaint").stdout.startswith("powerpaint: downloaded")
+    assert download(folder, f"--model={repository}").stdout.startswith("powerpaint: is here")
+    listed = CliRunner().invoke(app, ["list", "--json", f"--model-dir={folder}"]).stdout
+    states = {entry["name"]: entry["state"] for entry in json.loads(listed)}
+    assert (states["powerpaint"], states["anytext"]) == ("downloaded", "missing")
+    assert repository not in states  # not found a second time
 
 
 def test_a_repository_that_the_hub_does_not_have_is_named(hub, folder):

@@ -118,11 +118,23 @@ def test_a_folder_in_diffusers_layout_beside_the_files_is_found(tmp_path):
     [
         {"pytorch_lora_weights.safetensors": b"0"},
         {"config.json": b"{}", "diffusion_pytorch_model.safetensors": b"0"},
+        {"config.json": b"{}", "diffusion_pytorch_model.fp16.safetensors": b"0"},
+        {"Net/config.json": b"{}", "Net/diffusion_pytorch_model.safetensors": b"0"},
+        {"model_index.json": b'{"_class_name": "AnyText"}', "font.otf": b"0"},
         pipeline_files("PaintByExamplePipeline"),
         pipeline_files("StableDiffusionInstructPix2PixPipeline", channels=8),
         pipeline_files("StableDiffusionXLImg2ImgPipeline"),
     ],
-    ids=["lora", "controlnet", "paint-by-example", "pix2pix", "refiner"],
+    ids=[
+        "lora",
+        "controlnet",
+        "half-controlnet",
+        "powerpaint-v2",
+        "anytext",
+        "paint-by-example",
+        "pix2pix",
+        "refiner",
+    ],
 )
 def test_repositories_of_other_things_are_passed_over(tmp_path, files):
     write_repository(tmp_path / HUB / "models--a--other", files)
@@ -192,6 +204,16 @@ def test_catalogued_repositories_and_their_mirrors_are_not_found_again(tmp_path)
     for folder in ("models--botp--stable-diffusion-v1-5-inpainting",
                    "models--SG161222--RealVisXL_V5.0"):  # fmt: skip
         write_repository(hub / folder, missing("vae/config.json"))  # not even whole
+    assert found_in(tmp_path) == ({}, {})
+
+
+def test_catalogued_checkpoints_of_their_own_and_adapters_are_not_found_again(tmp_path):
+    hub = tmp_path / HUB
+    plain = pipeline_files("StableDiffusionPipeline", channels=4)
+    for folder in ("models--Sanster--PowerPaint-V1-stable-diffusion-inpainting",
+                   "models--Sanster--AnyText", "models--Fantasy-Studio--Paint-by-Example",
+                   "models--lllyasviel--control_v11p_sd15_canny"):  # fmt: skip
+        write_repository(hub / folder, plain)
     assert found_in(tmp_path) == ({}, {})
 
 

@@ -1,13 +1,16 @@
 """Hub repositories: which files a loader reads, and whether a snapshot on disk has them all."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from deployments.weights import WeightsStore
 from deployments.weights.hub import UNFINISHED, components_of
 from deployments.weights.hub_files import is_complete, wanted_files
+from inpaint.catalog import Catalog
 from inpaint.errors import WeightsMissingError
+from inpaint.resources import configs_dir
 from inpaint.specs import HubRepository, ModelSpec
 from inpaint.states import ModelState
 
@@ -170,6 +173,50 @@ def test_network_at_the_top_needs_its_config_and_weights():
     for missing in paths:
         assert not is_complete(paths - {missing}, repository(), None)
     assert not is_complete(set(), repository(), None)
+
+
+FOLDERS = ["Net/config.json", "Net/diffusion_pytorch_model.fp16.safetensors",
+           "tokenizer/tokenizer_config.json", "tokenizer/vocab.json",
+           "tokenizer/merges.txt"]  # fmt: skip
+
+
+@pytest.mark.parametrize("components", [None, frozenset({"unet"})])
+def test_folders_that_are_asked_for_by_name_are_taken_and_must_be_whole(components):
+    """Whether or not an index of the repository names them."""
+    asked = repository(allow_patterns=["Net/*", "tokenizer/*"])
+    others = ["Net/diffusion_pytorch_model.safetensors", "unet/config.json", "Net.py", "main.py"]
+    assert wanted_files([*FOLDERS, *others], asked, components) == sorted(FOLDERS)
+    assert is_complete(FOLDERS, asked, components)
+    assert is_complete([*FOLDERS[:1], others[0], *FOLDERS[2:]], asked, components)
+    for missing in FOLDERS:
+        assert not is_complete({*FOLDERS} - {missing}, asked, components)
+
+
+@pytest.mark.parametrize("suffix", [".fp16.safetensors", ".safetensors", ".fp16.bin", ".bin"])
+def test_network_that_is_asked_for_by_patterns_is_whole_with_any_of_its_weights(suffix):
+    asked = repository(allow_patterns=["config.json", "diffusion_pytorch_model*"])
+    paths = {"config.json", f"diffusion_pytorch_model{suffix}"}
+    assert wanted_files([*paths, "v2/config.json", "README.md"], asked, None) == sorted(paths)
+    assert is_complete(paths, asked, None)
+    assert not is_complete({"config.json"}, asked, None)
+
+
+PUBLISHED = json.loads(
+    (Path(__file__).parents[1] / "data/hub_repositories.json").read_text(encoding="utf-8")
+)["repositories"]
+CATALOG = Catalog.read(configs_dir())
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_what_is_published_is_fetched_as_far_as_it_is_read_and_is_whole_then(name):
+    spec = CATALOG.adapter(name) or CATALOG.get(name)
+    files, read = PUBLISHED[name]["files"], PUBLISHED[name]["read"]
+    components = frozenset() if "model_index.json" in files else None
+    assert wanted_files(files, spec.repository, components) == sorted(read)
+    assert is_complete(read, spec.repository, components)
+    needed = [name for name in read if not name.endswith("special_tokens_map.json")]
+    for missing in needed:
+        assert not is_complete(set(read) - {missing}, spec.repository, components), missing
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "null"])
