@@ -15,6 +15,7 @@ from deployments.device_thread import Blame, DeviceThread
 from deployments.family import FamilySetup, Report
 from deployments.model_host import ModelHost, check_answer
 from deployments.runners import load_runner
+from inpaint.adapters import asked_for
 from inpaint.arrays import Image, Mask, check_pair
 from inpaint.diffusion import DiffusionModel, Step
 from inpaint.errors import OutOfMemoryError, RequestCancelledError
@@ -23,7 +24,6 @@ from inpaint.protocols import LoadOptions, Painted
 from inpaint.settings import DiffusionConfig
 from inpaint.specs import AdapterRole, AdapterSpec, ModelSpec
 
-LCM_LORA: AdapterRole = "lcm-lora"
 AT_LOADING: frozenset[AdapterRole] = frozenset({"vae", "tokenizer"})
 """What is used where it is here."""
 
@@ -38,6 +38,7 @@ class _Run:
     params: DiffusionParams
     adapters: Mapping[str, Path]
     previews: bool
+    example: Image | None
     arrived: float
     events: asyncio.Queue[Step | None] = field(default_factory=asyncio.Queue)
     """Steps; None when the run has ended."""
@@ -85,6 +86,7 @@ class DiffusionReplica:
         mask: Mask,
         params: DiffusionParams,
         previews: bool = False,
+        example: Image | None = None,
     ) -> AsyncIterator[Step | Painted]:
         """Paint one picture: a Step for each one that is done, and at last the Painted.
 
@@ -94,12 +96,13 @@ class DiffusionReplica:
             mask: (H, W) uint8, 0 or 255.
             params: validated; `seed` is settled.
             previews: whether steps bring a coarse picture along.
+            example: (h, w, 3) uint8 RGB of any size, for models that read one.
 
         Raises:
             WeightsMissingError, WeightsCorruptError, ExtraMissingError: the model, or what the
                 parameters ask for besides, cannot be loaded.
             WeightsDownloadingError: not yet.
-            ParamsError, ContentRefusedError: see DiffusionModel.paint.
+            ParamsError, ContentRefusedError: see asked_for and DiffusionModel.paint.
             OutOfMemoryError: the model or the run did not fit; the replica goes on.
             ModelError: the load or the run failed; the replica goes on.
         """
@@ -107,7 +110,7 @@ class DiffusionReplica:
         check_pair(image, mask)
         adapters = await self._adapters(self._host.specs[model], params)
         async with self._host.lease(model) as loaded:
-            run = _Run(model, image, mask, params, adapters, previews, arrived)
+            run = _Run(model, image, mask, params, adapters, previews, example, arrived)
             work = asyncio.create_task(self._work(loaded, run))
             work.add_done_callback(lambda _: run.events.put_nowait(None))
             try:
@@ -147,16 +150,16 @@ class DiffusionReplica:
 
         run.check()
         devices.bound_threads(self._host.threads)
-        picture = model.paint(run.image, run.mask, run.params, run.adapters, on_step, run.previews)
+        asked = (run.image, run.mask, run.params, run.adapters)
+        picture = model.paint(*asked, on_step, run.previews, run.example)
         check_answer(run.name, picture, run.image.shape)
         ended = time.perf_counter()
         return Painted(picture, 1e3 * (began - run.arrived), 1e3 * (ended - began), 1)
 
     async def _adapters(self, spec: ModelSpec, params: DiffusionParams) -> Mapping[str, Path]:
         """What the parameters ask for besides the checkpoint, fetched where it may be."""
-        roles = {LCM_LORA} if params.sd_lcm_lora else set()
-        wanted = [adapter for adapter in self._fitting(spec) if adapter.role in roles]
-        return {adapter.role: await self._host.require(adapter) for adapter in wanted}
+        wanted = asked_for(params, self._fitting(spec))
+        return {role: await self._host.require(adapter) for role, adapter in wanted.items()}
 
     def _read_model(
         self, spec: ModelSpec, weights: Sequence[Path], options: LoadOptions

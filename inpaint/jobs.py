@@ -1,18 +1,18 @@
 """One request as data: what is to be done, and the clock that runs with it."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from inpaint.arrays import Mask
+from inpaint.arrays import Image, Mask
 from inpaint.codecs import Format, Picture
 from inpaint.deadlines import Deadline
 from inpaint.diffusion import DiffusionOptions
 from inpaint.params import DiffusionParams, EraseParams, Params
 from inpaint.plans import StrategyOptions
-from inpaint.specs import ModelSpec
+from inpaint.specs import AdapterRole, AdapterSpec, ModelSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,8 @@ class DiffusionOrder(Order):
 
     params: DiffusionParams
     options: DiffusionOptions
+    adapters: Mapping[AdapterRole, AdapterSpec] = field(default_factory=dict)
+    """What `params` ask for besides the checkpoint; see inpaint/adapters.py."""
 
 
 AnyOrder = TypeVar("AnyOrder", bound=Order)
@@ -55,6 +57,8 @@ class Upload:
 
     image: bytes | memoryview
     mask: bytes | memoryview
+    example: bytes | memoryview | None = None
+    """What the hole should show; see inpaint/examples.py."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,8 @@ class Job(Generic[AnyOrder]):
     picture: Picture
     mask: Mask
     """(H, W) uint8, 0 or 255."""
+    example: Image | None = None
+    """(h, w, 3) uint8 RGB, for a model that reads one."""
 
 
 @dataclass(slots=True)

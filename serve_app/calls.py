@@ -62,13 +62,13 @@ class StepPainter:
         self._retry = retry
         self._watch = watch
 
-    async def __call__(self, image: Image, mask: Mask) -> Painted:
+    async def __call__(self, image: Image, mask: Mask, example: Image | None) -> Painted:
         """What the model painted; see Family.paint for what is raised."""
         order, watch = self._order, self._watch
         call = partial(
             self._family.paint_steps,
             *(order.spec.name, image, mask, order.params, order.deadline),
-            *(watch.step, watch.previews),
+            *(watch.step, watch.previews, example),
         )
         return await self._retry(call)
 

@@ -1,5 +1,6 @@
 """One request for a model with a prompt, top to bottom. Knows neither HTTP nor Serve."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
@@ -9,13 +10,14 @@ from inpaint.arrays import Image, Mask
 from inpaint.blending import blend, extended, extended_alpha, for_network
 from inpaint.canvases import Canvas, check_run, lay_out
 from inpaint.codecs import Limits, Picture
+from inpaint.examples import decode_example, reads_example
 from inpaint.jobs import DiffusionOrder, Job, Result, Timings, Upload
 from inpaint.protocols import Painted
 from inpaint.tiles import Cut, cut
 from serve_app.pipeline import Bench, count, decode, encode
 
-PaintSteps = Callable[[Image, Mask], Awaitable[Painted]]
-"""Runs the order's model on one padded picture with a hard mask."""
+PaintSteps = Callable[[Image, Mask, Image | None], Awaitable[Painted]]
+"""Runs the order's model on one padded picture with a hard mask, and on an example picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,10 @@ async def paint_in_steps(
     """Decode, lay out, paint, blend, encode."""
     run = bench.threads.run
     with timings.stage("decode"):
-        job = await decode(upload, order, bench)
+        job, example = await asyncio.gather(
+            decode(upload, order, bench), _example(upload, order, bench)
+        )
+        job = replace(job, example=example)
     with timings.stage("plan"):
         laid_out = await run(_laid_out, job, bench.limits)
     order.deadline.check()
@@ -48,6 +53,13 @@ async def paint_in_steps(
     order.deadline.check()
     size = laid_out.canvas.size if laid_out else (job.mask.shape[0], job.mask.shape[1])
     return Result(data, format_, size, order.spec.name, order.seed, int(bool(laid_out)), timings)
+
+
+async def _example(upload: Upload, order: DiffusionOrder, bench: Bench) -> Image | None:
+    """What the hole should show; None for a model that reads no example."""
+    if upload.example is None or not reads_example(order.spec):
+        return None
+    return await bench.threads.run(decode_example, upload.example, bench.limits)
 
 
 def _laid_out(job: Job[DiffusionOrder], limits: Limits) -> Run | None:
@@ -70,7 +82,7 @@ async def _painted(
     with timings.stage("plan"):
         image, mask = await run(for_network, laid_out.piece, laid_out.canvas.padded_size)
     with timings.stage("models"):
-        painted = await paint(image, mask)
+        painted = await paint(image, mask, job.example)
     count(timings, [painted])
     with timings.stage("blend"):
         finished = await run(_blended, job, laid_out, painted)

@@ -43,11 +43,13 @@ class DiffusionFamily(Protocol):
         deadline: Deadline,
         on_step: OnStep,
         previews: bool,
+        example: Image | None,
     ) -> Painted:
         """Paint `image` where `mask` is 255; see DiffusionModel.paint.
 
-        Both are padded to what the model takes. A caller that is cancelled ends the run at its
-        next step. Raises what Family.paint does.
+        Both are padded to what the model takes; `example`, for one that reads it, is
+        of any size. A caller that is cancelled ends the run at its next step. Raises what
+        Family.paint does.
         """
         ...
 

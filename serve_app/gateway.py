@@ -6,19 +6,20 @@ from typing import ParamSpec, TypeVar
 from inpaint.arrays import Size
 from inpaint.codecs import Limits
 from inpaint.deadlines import Deadline
+from inpaint.examples import EXAMPLE, check_example
 from inpaint.jobs import DiffusionOrder, EraseOrder, Result, Timings, Upload
-from inpaint.reports import ServiceState, furthest
 from inpaint.settings import IngressConfig, MiB
-from inpaint.specs import Kind, ModelSpec
-from inpaint.states import ModelState
+from inpaint.specs import AdapterSpec, Kind, ModelSpec
 from inpaint.texts import ReadOptions, TextRegion
 from serve_app import bodies, pipeline
 from serve_app.bodies import Body
 from serve_app.calls import Painter, Reader, StepPainter
 from serve_app.capacity import NO_GPU, RUNNABLE, Capacity
+from serve_app.cards import Cards
 from serve_app.diffusion_pipeline import paint_in_steps
 from serve_app.families import DiffusionFamily, Family, TextFamily
 from serve_app.orders import (
+    Found,
     OrderReader,
     RemoveTextFields,
     make_erase_order,
@@ -32,7 +33,7 @@ from serve_app.progress import Watcher
 from serve_app.retries import RefusedInputs, RetryOnce
 from serve_app.routing import Routes
 from serve_app.running import RunningRequests
-from serve_app.schemas import AdapterCard, ModelCard, ModelList, Readiness
+from serve_app.schemas import ModelCard, ModelList, Readiness
 from serve_app.shared_state import SharedState
 from serve_app.text_removal import TextOrder, TextRemoval, TextResult
 from serve_app.weights_desk import Desk
@@ -40,7 +41,7 @@ from serve_app.weights_desk import Desk
 P = ParamSpec("P")
 T = TypeVar("T")
 
-FILES = frozenset({"image", "mask"})
+FILES = frozenset({"image", "mask", EXAMPLE})
 
 
 class Gateway:
@@ -115,16 +116,15 @@ class Gateway:
             RequestCancelledError: somebody did.
             InpaintError: any other, for its own reason.
         """
-        upload = Upload(body.take("image", "a picture"), body.take("mask", "a mask of its size"))
+        upload = _upload(body)
         await self._refused.check(upload)
         chosen = await self._chosen_for(body)
         order, family = await self._bench.threads.run(self._order, read, body, chosen, deadline)
-        await self._require_family(family, deadline)
-        await self._require_weights(order.spec)
+        check_example(order.spec, upload.example is not None)
+        await self._require(order, family)
         watch, timings = watch or Watcher(), Timings()
         retry = RetryOnce(upload, self._refused, watch.restarted)
         if isinstance(order, DiffusionOrder):
-            await self._require_adapters(order)
             steps = StepPainter(self._painters[family], order, retry, watch)
             work = paint_in_steps(upload, order, steps, self._bench, timings)
         else:
@@ -139,7 +139,7 @@ class Gateway:
         """The (height, width) of a picture and the text in it; see `inpaint` for errors."""
         upload = Upload(body.take_only("image", "a picture"), b"")
         await self._refused.check(upload)
-        await self._require_family(self._routes.find_reader(), deadline)
+        await self._start(deadline, self._routes.find_reader())
         reader = self._reader(read_options(body.fields), deadline, RetryOnce(upload, self._refused))
         work = pipeline.find_text(upload.image, reader, self._bench, Timings())
         return await self._running.run(request_id, work)
@@ -152,30 +152,31 @@ class Gateway:
         order, family, asked = await self._bench.threads.run(
             self._text_order, body, chosen, deadline
         )
-        await self._require_family(self._routes.find_reader(), deadline)
-        await self._require_family(family, deadline)
-        await self._require_weights(order.spec)
+        await self._require(order, self._routes.find_reader(), family)
         retry = RetryOnce(upload, self._refused)
         reader = self._reader(ReadOptions(), deadline, retry)
         paint = self._painter(family, order, retry)
         removal = TextRemoval(order, asked, reader, paint, self._bench)
         return await self._running.run(request_id, removal(upload.image))
 
-    async def _require_family(self, family: str, deadline: Deadline) -> None:
+    async def _require(self, order: EraseOrder | DiffusionOrder, *families: str) -> None:
+        """Refuse what cannot run or lacks weights, so that no replica is woken for nothing, and
+        have what does not run yet started.
+        """  # noqa: D205  one sentence
+        for family in families:
+            await self._capacity.check(family)
+        if await self._desk.lacks(order.spec) and not await self._is_held(order.spec):
+            raise await self._desk.refusal(order.spec)
+        if isinstance(order, DiffusionOrder):
+            for adapter in order.adapters.values():
+                if await self._desk.lacks(adapter):
+                    raise await self._desk.refusal(adapter)
+        await self._start(order.deadline, *families)
+
+    async def _start(self, deadline: Deadline, *families: str) -> None:
         """Refuse what cannot run, and have what does not run yet started."""
-        await self._capacity.require(family, min(self.config.cold_wait_s, deadline.left_s))
-
-    async def _require_weights(self, spec: ModelSpec) -> None:
-        """Refuse here what lacks its weights, so that no replica is woken for nothing."""
-        if await self._desk.lacks(spec) and not await self._is_held(spec):
-            raise await self._desk.refusal(spec)
-
-    async def _require_adapters(self, order: DiffusionOrder) -> None:
-        """Refuse LCM-LoRA where its weights are missing, likewise."""
-        for adapter in self._routes.adapters(order.spec):
-            is_asked_for = adapter.role == "lcm-lora" and order.params.sd_lcm_lora
-            if is_asked_for and await self._desk.lacks(adapter):
-                raise await self._desk.refusal(adapter)
+        for family in families:
+            await self._capacity.require(family, min(self.config.cold_wait_s, deadline.left_s))
 
     async def _is_held(self, spec: ModelSpec) -> bool:
         """Whether a replica, maybe on another node, has loaded the model."""
@@ -189,7 +190,12 @@ class Gateway:
         self, read: OrderReader, body: Body, chosen: str | None, deadline: Deadline
     ) -> tuple[EraseOrder | DiffusionOrder, str]:
         """Everything but the pictures, and the family's name. Looks at files: call on a thread."""
-        order = read(body.fields, lambda name: self._routes.find_eraser(name, chosen)[0], deadline)
+
+        def find(name: str | None) -> Found:
+            spec, _ = self._routes.find_eraser(name, chosen)
+            return Found(spec, self._routes.adapters(spec))
+
+        order = read(body, find, deadline)
         return order, self._routes.find(order.spec.name)[1]
 
     def _text_order(
@@ -213,54 +219,25 @@ class Gateway:
 
     async def models(self) -> ModelList:
         """Everything that can be asked for."""
-        state, refusals = await self._shared.now(), await self._capacity.refusals()
-        return await self._bench.threads.run(self._cards, state, refusals)
-
-    def _cards(self, state: ServiceState, refusals: Mapping[str, str]) -> ModelList:
-        cards = (
-            self._card(spec, family, state, refusals.get(family))
-            for spec, family in self._routes.served
-        )
-        default = self._routes.default(state.default_model)
-        return ModelList(default=default, models=tuple(cards))
-
-    def _card(
-        self, spec: ModelSpec, family: str, state: ServiceState, refusal: str | None
-    ) -> ModelCard:
-        holding = state.replicas_holding.get(spec.name, 0)
-        known = self._routes.state(spec, holding)
-        adapters = [
-            AdapterCard(
-                name=adapter.name,
-                role=adapter.role,
-                state=self._routes.adapter_state(adapter),
-                licence=adapter.licence,
-            )
-            for adapter in self._routes.adapters(spec)
-        ]
-        downloads = [
-            download
-            for download in (*self._desk.downloads, *state.downloads.values())
-            if download.model == spec.name
-        ]
-        if known is ModelState.LOADED or not downloads:
-            return ModelCard.of(spec, family, known, holding, None, refusal, adapters)
-        progress = furthest(downloads).fraction
-        return ModelCard.of(
-            spec, family, ModelState.DOWNLOADING, holding, progress, refusal, adapters
-        )
+        return await self._bench.threads.run((await self._cards()).all)
 
     async def model(self, name: str) -> ModelCard:
         """One of them; UnknownModelError or FamilyMissingError when it is not served."""
         spec, family = self._routes.find(name)
+        return await self._bench.threads.run((await self._cards()).of, spec, family)
+
+    async def _cards(self) -> Cards:
         state, refusals = await self._shared.now(), await self._capacity.refusals()
-        refusal = refusals.get(family)
-        return await self._bench.threads.run(self._card, spec, family, state, refusal)
+        return Cards(self._routes, state, refusals, self._desk.downloads)
 
     @property
     def erasers(self) -> tuple[ModelSpec, ...]:
         """Every model that repaints, as the catalog orders them."""
         return tuple(spec for spec, _ in self._routes.served if spec.kind is not Kind.OCR)
+
+    def adapters(self, spec: ModelSpec) -> tuple[AdapterSpec, ...]:
+        """What can complete a model, as the catalog orders it."""
+        return self._routes.adapters(spec)
 
     async def default_model(self) -> ModelSpec:
         """Who answers a request that names no model."""
@@ -298,3 +275,9 @@ class Gateway:
     def max_body_bytes(self) -> int:
         """Largest request body."""
         return self.config.max_body_mb * MiB
+
+
+def _upload(body: Body) -> Upload:
+    """The pictures of a request; an empty example, as of a form's field left open, is none."""
+    image, mask = body.take("image", "a picture"), body.take("mask", "a mask of its size")
+    return Upload(image, mask, body.files.get(EXAMPLE) or None)

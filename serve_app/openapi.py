@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from inpaint import codecs
 from inpaint.codecs import Format, Metadata
+from inpaint.examples import EXAMPLE
 from inpaint.specs import Kind, Spec
 from inpaint.texts import ReadOptions
 from serve_app.event_stream import EVENTS, StreamFields
@@ -22,6 +23,8 @@ from serve_app.schemas import InpaintAnswer, RemoveTextAnswer
 
 Route = dict[str, Any]
 JsonSchema = dict[str, Any]
+
+FORM = "multipart/form-data"
 
 _PROBLEM: JsonSchema = {
     "type": "object",
@@ -99,13 +102,14 @@ def _inlined(schema: Any, definitions: JsonSchema) -> Any:
 
 def _body(files: Mapping[str, str], fields: JsonSchema, picture: JsonSchema) -> JsonSchema:
     pictures = {name: picture | {"description": what} for name, what in files.items()}
-    return {"type": "object", "required": list(files), "properties": pictures | fields}
+    required = [name for name in files if name != EXAMPLE]  # which most models do not read
+    return {"type": "object", "required": required, "properties": pictures | fields}
 
 
 def _post(
     files: Mapping[str, str],
     models: Sequence[type[Spec]],
-    example: JsonSchema,
+    examples: Mapping[str, JsonSchema],
     answer: JsonSchema,
     *problems: int,
 ) -> Route:
@@ -114,7 +118,8 @@ def _post(
     Args:
         files: name and description of each picture.
         models: what the other fields are.
-        example: a JSON body.
+        examples: bodies by media type, each under `example` or `examples`. In those of a form,
+            files are given as base64.
         answer: FastAPI's description of the good answer.
         problems: statuses beside those that every such route has.
     """
@@ -122,8 +127,8 @@ def _post(
     form = _body(files, fields, {"type": "string", "format": "binary"})
     base64_body = _body(files, fields, {"type": "string", "format": "byte"})
     content = {
-        "multipart/form-data": {"schema": form},
-        JSON: {"schema": base64_body, "example": example},
+        FORM: {"schema": form, **examples.get(FORM, {})},
+        JSON: {"schema": base64_body, **examples[JSON]},
     }
     return {
         "responses": {200: answer, **_problems(400, 409, 413, 415, 422, 500, 503, 504, *problems)},
@@ -136,7 +141,52 @@ def _post(
 
 EXAMPLE_IMAGE, EXAMPLE_MASK = _example_pictures()
 _PICTURE = {"image": "The picture: PNG, JPEG, WebP, BMP, TIFF or GIF."}
-_PICTURE_AND_MASK = _PICTURE | {"mask": "Of the same size; white is repainted."}
+_PICTURES_OF_INPAINT = _PICTURE | {
+    "mask": "Of the same size; white is repainted.",
+    EXAMPLE: "What the hole should show, of any size; for models that list it in `parameters`.",
+}
+
+
+def _inpaint_example(summary: str, **fields: str | int | float | bool) -> JsonSchema:
+    pictures = {"image": EXAMPLE_IMAGE, "mask": EXAMPLE_MASK}
+    return {"summary": summary, "value": pictures | fields}
+
+
+_INPAINT_EXAMPLES: dict[str, JsonSchema] = {
+    JSON: {
+        "examples": {
+            "erase": _inpaint_example(
+                "A model without a prompt", model="cv2", cv2_flag="INPAINT_TELEA"
+            ),
+            "controlnet": _inpaint_example(
+                "A prompt, kept to the picture's edges by a ControlNet",
+                model="runwayml/stable-diffusion-inpainting",
+                prompt="a red bench",
+                enable_controlnet=True,
+                controlnet_method="lllyasviel/control_v11p_sd15_canny",
+                controlnet_conditioning_scale=0.5,
+            ),
+            "brushnet": _inpaint_example(
+                "A plain checkpoint, told of the mask by a BrushNet",
+                model="SG161222/RealVisXL_V5.0",
+                prompt="a red bench",
+                enable_brushnet=True,
+                brushnet_method="Regulus0725/random_mask_brushnet_ckpt_sdxl_regulus_v1",
+                brushnet_conditioning_scale=0.9,
+            ),
+        }
+    },
+    FORM: {
+        "examples": {
+            "paint-by-example": _inpaint_example(
+                "What another picture shows",
+                model="Fantasy-Studio/Paint-by-Example",
+                sd_steps=20,
+                **{EXAMPLE: EXAMPLE_IMAGE},
+            )
+        }
+    },
+}
 
 _STREAM_EXAMPLE = """event: started
 data: {"model": "NAME", "seed": 7, "request_id": "d3b2"}
@@ -163,9 +213,9 @@ _STREAM = {
     }
 }
 INPAINT = _post(
-    _PICTURE_AND_MASK,
+    _PICTURES_OF_INPAINT,
     (InpaintFields, *OPTIONS.values(), *PARAMS.values(), SdSeed, StreamFields),
-    {"image": EXAMPLE_IMAGE, "mask": EXAMPLE_MASK, "model": "cv2", "cv2_flag": "INPAINT_TELEA"},
+    _INPAINT_EXAMPLES,
     {
         "description": "The picture; X-Model, X-Seed and Server-Timing tell how.",
         "content": PICTURES | _STREAM,
@@ -177,7 +227,7 @@ INPAINT = _post(
 REMOVE_TEXT = _post(
     _PICTURE,
     (RemoveTextFields, OPTIONS[Kind.ERASE], PARAMS[Kind.ERASE]),
-    {"image": EXAMPLE_IMAGE, "model": "cv2", "keep": "^Total"},
+    {JSON: {"example": {"image": EXAMPLE_IMAGE, "model": "cv2", "keep": "^Total"}}},
     {
         "description": "The picture; X-Text-Found, -Removed, -Kept and -Remaining count lines.",
         "content": PICTURES,
@@ -186,7 +236,12 @@ REMOVE_TEXT = _post(
     404,
     406,
 )
-OCR = _post(_PICTURE, (ReadOptions,), {"image": EXAMPLE_IMAGE}, {"description": "Lines of text."})
+OCR = _post(
+    _PICTURE,
+    (ReadOptions,),
+    {JSON: {"example": {"image": EXAMPLE_IMAGE}}},
+    {"description": "Lines of text."},
+)
 MODELS: Route = {"responses": _problems(500)}
 MODEL: Route = {
     "responses": _problems(404, 503),

@@ -2,23 +2,25 @@
 
 import json
 import secrets
-from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel, Field, ValidationError, field_validator
 
+from inpaint.adapters import asked_for
 from inpaint.codecs import Format
+from inpaint.combinations import check_together
 from inpaint.deadlines import Deadline
 from inpaint.diffusion import DiffusionOptions
 from inpaint.errors import ParamsError
 from inpaint.jobs import DiffusionOrder, EraseOrder
 from inpaint.params import SEED_MAX, DiffusionParams, EraseParams, Params
 from inpaint.plans import StrategyOptions
-from inpaint.specs import FixedTiling, Kind, ModelSpec, Spec
+from inpaint.specs import AdapterSpec, FixedTiling, Kind, ModelSpec, Spec
 from inpaint.text_masks import MaskMode
 from inpaint.text_rules import TextRules
 from inpaint.texts import ReadOptions
-from serve_app.bodies import Value
+from serve_app.bodies import Body, Value
 from serve_app.text_removal import TextOrder
 
 DEFAULT_MARGIN = 0.0
@@ -34,11 +36,20 @@ SEED, SD_SEED = "seed", "sd_seed"
 RANDOM_SEED = -1
 """What IOPaint's clients send as sd_seed to have one drawn."""
 
-FindModel = Callable[[str | None], ModelSpec]
+
+class Found(NamedTuple):
+    """A model that can be asked for."""
+
+    spec: ModelSpec
+    adapters: Sequence[AdapterSpec] = ()
+    """What can complete it."""
+
+
+FindModel = Callable[[str | None], Found]
 """The model of that name, or the default one for None; raises as Routes.find_eraser does."""
 
-OrderReader = Callable[[Mapping[str, Value], FindModel, Deadline], EraseOrder | DiffusionOrder]
-"""Turns a body's fields into an order, by the rules of one API."""
+OrderReader = Callable[[Body, FindModel, Deadline], EraseOrder | DiffusionOrder]
+"""Turns a body into an order, by the rules of one API. Its pictures are not decoded for that."""
 
 Fields = TypeVar("Fields", bound=BaseModel)
 
@@ -111,12 +122,20 @@ def read_fields(
     return _validated(model, known), rest
 
 
-def read_order(
-    values: Mapping[str, Value], find: FindModel, deadline: Deadline
-) -> EraseOrder | DiffusionOrder:
-    """The order of POST /inpaint; see `make_order` for errors."""
-    fields, rest = read_fields(InpaintFields, values)
-    return make_order(find(fields.model), fields, rest, deadline)
+def read_order(body: Body, find: FindModel, deadline: Deadline) -> EraseOrder | DiffusionOrder:
+    """The order of POST /inpaint. Nothing is left out or amended: what does not fit is refused.
+
+    Raises:
+        ParamsError: see `make_order`; or things that exclude each other are asked for.
+    """
+    fields, rest = read_fields(InpaintFields, body.fields)
+    found = find(fields.model)
+    pictures = [name for name, data in body.files.items() if data]
+    _refuse_unread(found.spec, fields, [*rest, *pictures])
+    order = make_order(found, fields, rest, deadline)
+    if isinstance(order, DiffusionOrder):
+        check_together(order.params, order.options)
+    return order
 
 
 def read_options(values: Mapping[str, Value]) -> ReadOptions:
@@ -125,18 +144,19 @@ def read_options(values: Mapping[str, Value]) -> ReadOptions:
 
 
 def make_order(
-    spec: ModelSpec, fields: InpaintFields, rest: Mapping[str, Value], deadline: Deadline
+    found: Found, fields: InpaintFields, rest: Mapping[str, Value], deadline: Deadline
 ) -> EraseOrder | DiffusionOrder:
-    """What `spec`'s model is to do; `rest` are its parameters and options.
+    """What a model is to do; `rest` are its parameters and options.
 
     Settles the seed, so that every tile and retry sees the same.
 
     Raises:
-        ParamsError: a parameter is wrong, unknown, or not read by this model.
+        ParamsError: a parameter is wrong, unknown, or not read by this model, or it names what
+            does not fit the model.
     """
-    if spec.kind is Kind.DIFFUSION:
-        return _diffusion_order(spec, fields, rest, deadline)
-    return make_erase_order(spec, fields, rest, deadline)
+    if found.spec.kind is Kind.DIFFUSION:
+        return _diffusion_order(found, fields, rest, deadline)
+    return make_erase_order(found.spec, fields, rest, deadline)
 
 
 def make_erase_order(
@@ -163,16 +183,12 @@ def make_erase_order(
 
 
 def _diffusion_order(
-    spec: ModelSpec, fields: InpaintFields, rest: Mapping[str, Value], deadline: Deadline
+    found: Found, fields: InpaintFields, rest: Mapping[str, Value], deadline: Deadline
 ) -> DiffusionOrder:
+    spec = found.spec
     _refuse_unread(spec, fields, rest)
     options, values = read_fields(DiffusionOptions, _with_seed(rest))
     params = _validated(DiffusionParams, values)
-    if options.use_extender and not options.use_croper and params.sd_strength < 1:
-        raise ParamsError(
-            "With use_extender, sd_strength must be 1: what is new shows nothing yet to depart "
-            "from."
-        )
     seed = _settled(params.seed, spec)
     return DiffusionOrder(
         spec=spec,
@@ -182,6 +198,7 @@ def _diffusion_order(
         deadline=deadline,
         format=fields.format,
         quality=fields.quality,
+        adapters=asked_for(params, found.adapters),
     )
 
 
@@ -202,7 +219,7 @@ def _part(model: type[Fields], fields: BaseModel) -> Fields:
     return model.model_construct(**{name: getattr(fields, name) for name in model.model_fields})
 
 
-def _refuse_unread(spec: ModelSpec, fields: InpaintFields, sent: Mapping[str, Value]) -> None:
+def _refuse_unread(spec: ModelSpec, fields: InpaintFields, sent: Iterable[str]) -> None:
     """A parameter that the model does not read would be without effect, and the caller would not
     know: it is refused, by name.
     """  # noqa: D205  one sentence

@@ -42,7 +42,8 @@ class RefusedInputs:
 
 
 def _digest(upload: Upload) -> bytes:
-    return hashlib.blake2b(upload.image).digest() + hashlib.blake2b(upload.mask).digest()
+    files = (upload.image, upload.mask, upload.example or b"")
+    return b"".join(hashlib.blake2b(file).digest() for file in files)
 
 
 class RetryOnce:

@@ -1,6 +1,5 @@
 """The shapes of JSON answers."""
 
-from collections.abc import Iterable
 from typing import Any
 
 from pydantic import Field
@@ -132,31 +131,24 @@ class ModelCard(Spec):
     memory_bytes: int
     diffusion: DiffusionFacts | None = Field(description="Of diffusion models; else null.")
     adapters: tuple[AdapterCard, ...] = Field(
-        description="lcm-lora: what sd_lcm_lora needs. vae, tokenizer: used where they are."
+        description="What fits the checkpoint. lcm-lora, controlnet-*, brushnet, powerpaint-v2: "
+        "what sd_lcm_lora, enable_controlnet, enable_brushnet and enable_powerpaint_v2 need; "
+        "depth-estimator: what controlnet-depth needs besides. vae, tokenizer: used where they "
+        "are."
     )
+    controlnets: tuple[str, ...] = Field(
+        description="What controlnet_method can name; the first is taken where it is absent."
+    )
+    brushnets: tuple[str, ...] = Field(description="Likewise of brushnet_method.")
+    takes_powerpaint_v2: bool = Field(description="Whether enable_powerpaint_v2 is for it.")
 
     @classmethod
-    def of(
-        cls,
-        spec: ModelSpec,
-        family: str,
-        state: ModelState,
-        holding: int,
-        progress: float | None,
-        refusal: str | None,
-        adapters: Iterable[AdapterCard] = (),
-    ) -> "ModelCard":
-        """The card of a model that `family` serves, or would but for `refusal`."""
+    def of(cls, spec: ModelSpec, **known: Any) -> "ModelCard":
+        """The card of a model: what its entry says, and what else is `known` of it."""
         return cls(
             name=spec.name,
             aliases=spec.aliases,
             kind=spec.kind,
-            family=family,
-            state=state,
-            available=refusal is None,
-            unavailable_because=refusal,
-            progress=progress,
-            replicas_holding=holding,
             description=spec.description,
             licence=spec.licence,
             parameters=spec.reads,
@@ -165,7 +157,7 @@ class ModelCard(Spec):
             max_pixels=spec.max_pixels,
             memory_bytes=spec.memory_mb * MiB,
             diffusion=spec.diffusion,
-            adapters=tuple(adapters),
+            **known,
         )
 
 

@@ -72,11 +72,12 @@ class ServeFamily:
         deadline: Deadline,
         on_step: OnStep,
         previews: bool,
+        example: Image | None,
     ) -> Painted:
         """See DiffusionFamily.paint_steps."""
         response = cast(
             DeploymentResponseGenerator[Any],
-            self._streaming.paint.remote(model, image, mask, params, previews),
+            self._streaming.paint.remote(model, image, mask, params, previews, example),
         )
         painted: Painted = await self._within(deadline, response, _last(response, on_step))
         return painted

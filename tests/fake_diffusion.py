@@ -21,6 +21,7 @@ class PaintCall:
     image: Image
     mask: Mask
     params: DiffusionParams
+    example: Image | None = None
 
 
 @dataclass
@@ -45,8 +46,10 @@ class FakePainters:
         deadline: Deadline,
         on_step: Callable[[Step], None],
         previews: bool,
+        example: Image | None,
     ) -> Painted:
-        self.seen.append(PaintCall(model, image.copy(), mask.copy(), params))
+        seen = None if example is None else example.copy()
+        self.seen.append(PaintCall(model, image.copy(), mask.copy(), params, seen))
         try:
             for number in range(1, params.sd_steps + 1):
                 on_step(Step(number, params.sd_steps, self._preview(image) if previews else None))

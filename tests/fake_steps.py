@@ -93,6 +93,32 @@ class Optioned(Stepping):
         )
 
 
+class Showing(Stepping):
+    """The hole is of the first colour of the example; what the runs got is written down."""
+
+    shown: ClassVar[list[tuple[int, ...] | None]] = []
+    """Shapes of the examples of all runs, in order."""
+    given: ClassVar[list[dict[str, str]]] = []
+    """File names of the adapters of all runs, in order."""
+
+    def paint(
+        self,
+        image: Image,
+        mask: Mask,
+        params: DiffusionParams,
+        adapters: Mapping[str, Path],
+        on_step: Callable[[Step], None],
+        previews: bool = False,
+        example: Image | None = None,
+    ) -> Image:
+        self.shown.append(None if example is None else example.shape)
+        self.given.append({role: path.name for role, path in adapters.items()})
+        painted = super().paint(image, mask, params, adapters, on_step, previews, example)
+        if example is not None:
+            painted[mask > 0] = example[0, 0]
+        return painted
+
+
 class Failing(Stepping):
     """Fails at its second step, in a way that the prompt names."""
 

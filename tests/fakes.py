@@ -10,7 +10,7 @@ import numpy as np
 from inpaint.arrays import Images, Masks
 from inpaint.params import Params
 from inpaint.protocols import LoadOptions
-from inpaint.specs import ModelSpec
+from inpaint.specs import AdapterSpec, ModelSpec
 
 
 def fake_spec(name: str = "toy", runner: str = "Inverting", **more: object) -> ModelSpec:
@@ -24,6 +24,18 @@ def fake_spec(name: str = "toy", runner: str = "Inverting", **more: object) -> M
         "memory_mb": 1,
     }
     return ModelSpec.model_validate(entry | more)
+
+
+def fake_adapter(name: str, role: str, **more: object) -> AdapterSpec:
+    """A catalog entry for what completes a checkpoint, by default every Stable Diffusion 1.5."""
+    entry = {
+        "name": name,
+        "role": role,
+        "bases": ["sd15"],
+        "licence": {"name": "MIT"},
+        "memory_mb": 1,
+    }
+    return AdapterSpec.model_validate(entry | more)
 
 
 class FakeModel:

@@ -19,7 +19,7 @@ from inpaint.errors import ReplicaLostError
 from inpaint.protocols import Painted
 from inpaint.reports import ReplicaReport
 from inpaint.resources import configs_dir
-from inpaint.settings import FamilyArgs, IOPaintArgs
+from inpaint.settings import AccessArgs, FamilyArgs, IOPaintArgs
 from inpaint.specs import Kind
 from inpaint.texts import ReadResult, TextRegion
 from serve_app.api import create_api
@@ -85,8 +85,9 @@ class LocalService:
         has_diffusion: bool = False,
         iopaint: IOPaintArgs | None = None,
         may_fetch: bool = False,
+        catalog: Catalog | None = None,
     ) -> None:
-        catalog = known_models()
+        catalog = catalog or known_models()
         args = [FamilyArgs(deployment="Erase", kind=Kind.ERASE)]
         if has_ocr:
             args.append(FamilyArgs(deployment="OCR", kind=Kind.OCR))
@@ -94,6 +95,7 @@ class LocalService:
             args.append(FamilyArgs(deployment="Painters", kind=Kind.DIFFUSION))
         assigned = assign(catalog, args)
         self.iopaint = iopaint or IOPaintArgs()
+        self.access = AccessArgs()
         self.registry = Registry()
         self.reader = ScriptedReader()
         self.painters = FakePainters()
@@ -142,7 +144,7 @@ class LocalService:
 
     def client(self, gateway: Gateway | None = None, **options) -> httpx.AsyncClient:
         """An HTTP client that calls the application directly."""
-        app = create_api(gateway or self.gateway, self.iopaint)
+        app = create_api(gateway or self.gateway, self.iopaint, self.access)
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         return httpx.AsyncClient(transport=transport, base_url="http://service", **options)
 

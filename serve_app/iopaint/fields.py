@@ -13,11 +13,21 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from inpaint.deadlines import Deadline
 from inpaint.diffusion import DiffusionOptions
+from inpaint.examples import EXAMPLE
 from inpaint.jobs import DiffusionOrder, EraseOrder
 from inpaint.plans import HDStrategy
 from inpaint.specs import FixedTiling, Kind, ModelSpec
 from serve_app.bodies import Value
-from serve_app.orders import RANDOM_SEED, SD_SEED, SEED, FindModel, InpaintFields, make_order
+from serve_app.iopaint.switches import settled
+from serve_app.orders import (
+    RANDOM_SEED,
+    SD_SEED,
+    SEED,
+    FindModel,
+    Found,
+    InpaintFields,
+    make_order,
+)
 
 MISSPELT = {
     "hd_strategy_crop_triger_size": "hd_strategy_crop_trigger_size",
@@ -101,15 +111,29 @@ class IOPaintFields(BaseModel):
     sd_keep_unmasked_area: bool = True
     cv2_flag: Literal["INPAINT_NS", "INPAINT_TELEA"] = "INPAINT_NS"
     cv2_radius: int = Field(default=4, description="Neighbourhood in pixels, 1 to 100.")
-    paint_by_example_example_image: str | None = None
+    paint_by_example_example_image: str | None = Field(
+        default=None, description="What the hole should show. Base64 or a data: URL."
+    )
     p2p_image_guidance_scale: float = 1.5
-    enable_controlnet: bool = False
+    enable_controlnet: bool = Field(
+        default=False, description="Off with enable_brushnet, and without effect with use_extender."
+    )
     controlnet_conditioning_scale: float = Field(default=0.4, ge=0.0, le=1.0)
-    controlnet_method: str = "lllyasviel/control_v11p_sd15_canny"
-    enable_brushnet: bool = False
-    brushnet_method: str = "Sanster/brushnet_random_mask"
+    controlnet_method: str = Field(
+        default="lllyasviel/control_v11p_sd15_canny",
+        description="One of the model's `controlnets`; anything else counts as its first.",
+    )
+    enable_brushnet: bool = Field(
+        default=False, description="Turns enable_controlnet and sd_lcm_lora off."
+    )
+    brushnet_method: str = Field(
+        default="Sanster/brushnet_random_mask",
+        description="One of the model's `brushnets`; anything else counts as its first.",
+    )
     brushnet_conditioning_scale: float = Field(default=1.0, ge=0.0, le=1.0)
-    enable_powerpaint_v2: bool = False
+    enable_powerpaint_v2: bool = Field(
+        default=False, description="Off where ControlNet or BrushNet acts."
+    )
     powerpaint_task: PowerPaintTask = PowerPaintTask.TEXT_GUIDED
     fitting_degree: float = Field(default=1.0, gt=0.0, le=1.0)
 
@@ -139,10 +163,11 @@ def order_of(
     Raises:
         ParamsError: such a field is out of range.
     """
-    spec = find(fields.model)
+    found = find(fields.model)
+    spec = found.spec
     options = _canvas(fields) if spec.kind is Kind.DIFFUSION else _strategy(spec, fields)
     common = InpaintFields(quality=quality)
-    return make_order(spec, common, options | _parameters(spec, fields), deadline)
+    return make_order(found, common, options | _parameters(found, fields), deadline)
 
 
 def _canvas(fields: IOPaintFields) -> dict[str, Value]:
@@ -179,13 +204,12 @@ def _named_strategy(word: str) -> HDStrategy | None:
         return None
 
 
-def _parameters(spec: ModelSpec, fields: IOPaintFields) -> dict[str, Value]:
-    sent = fields.model_dump(include=set(spec.reads))
+def _parameters(found: Found, fields: IOPaintFields) -> dict[str, Value]:
+    spec = found.spec
+    sent = fields.model_dump(include=set(spec.reads) - {EXAMPLE})
     if "cv2_radius" in sent:
         low, high = CV2_RADIUS
         sent["cv2_radius"] = min(max(low, fields.cv2_radius), high)
     if spec.kind is Kind.DIFFUSION and SEED in spec.reads:
         sent[SD_SEED] = fields.sd_seed
-    if "sd_strength" in sent and fields.use_extender:
-        sent["sd_strength"] = 1.0  # so IOPaint, even where the croper wins
-    return sent
+    return settled(fields, sent, found)

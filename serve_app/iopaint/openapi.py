@@ -15,6 +15,7 @@ from serve_app.iopaint.requests import FILE
 from serve_app.openapi import (
     EXAMPLE_IMAGE,
     EXAMPLE_MASK,
+    FORM,
     PICTURES,
     TIMEOUT,
     JsonSchema,
@@ -83,7 +84,7 @@ def _file_body(example: str) -> JsonSchema:
         "properties": {FILE: {"type": "string", "format": "binary"}},
     }
     content = {"schema": schema, "example": {FILE: example}}
-    return {"required": True, "content": {"multipart/form-data": content}}
+    return {"required": True, "content": {FORM: content}}
 
 
 def _picture(what: str, content: JsonSchema) -> dict[str, Any]:

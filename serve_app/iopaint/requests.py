@@ -5,7 +5,8 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 from python_multipart.multipart import parse_options_header
 
-from inpaint.errors import RequestError
+from inpaint.errors import ParamsError, RequestError
+from inpaint.examples import EXAMPLE
 from serve_app import bodies
 from serve_app.bodies import Body
 from serve_app.iopaint.errors import schema_error, schema_errors
@@ -50,7 +51,17 @@ def read_inpaint(content_type: str, body: bytes) -> tuple[IOPaintFields, Body]:
     fields = read_json(content_type, body, IOPaintFields)
     pictures = {"image": fields.image, "mask": fields.mask}
     files = {name: bodies.from_base64(name, text) for name, text in pictures.items() if text}
+    if example := fields.paint_by_example_example_image:
+        files[EXAMPLE] = _example(example)
     return fields, Body(dict(files), {"model": fields.model})
+
+
+def _example(text: str) -> bytes:
+    """The example picture; what is no base64 goes on as it is, since most models never look."""
+    try:
+        return bodies.from_base64(EXAMPLE, text)
+    except ParamsError:
+        return text.encode(errors="replace")
 
 
 def read_file(content_type: str, body: bytes) -> tuple[str, bytes | memoryview]:

@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from inpaint.errors import DeadlineError
+from inpaint.examples import EXAMPLE
 from inpaint.protocols import Painted
 from inpaint.settings import IngressConfig, IOPaintArgs
 from serve_app.api import create_api
@@ -13,6 +14,7 @@ from serve_app.shared_state import SharedState
 from tests.api.test_inpaint import form, problem
 from tests.conftest import png
 from tests.local_service import LocalService
+from tests.special_models import shipped_without_weights
 
 
 @pytest.fixture
@@ -169,7 +171,17 @@ async def test_unknown_routes_and_methods_are_problems(service):
 async def test_every_example_of_the_openapi_document_works(tmp_path, photo):
     (tmp_path / "input.png").write_bytes(png(photo))
     args = IOPaintArgs(input=tmp_path / "input.png", output_dir=tmp_path)
-    service = LocalService(tmp_path, has_ocr=True, iopaint=args)
+    service = LocalService(
+        tmp_path,
+        has_ocr=True,
+        has_diffusion=True,
+        iopaint=args,
+        catalog=shipped_without_weights(
+            "runwayml/stable-diffusion-inpainting",
+            "SG161222/RealVisXL_V5.0",
+            "Fantasy-Studio/Paint-by-Example",
+        ),
+    )
     async with service.client() as client:
         document = (await client.get("/openapi.json")).json()
         sent = []
@@ -179,18 +191,41 @@ async def test_every_example_of_the_openapi_document_works(tmp_path, photo):
                 for parameter in operation.get("parameters", []):
                     if "example" in parameter:
                         url = url.replace("{" + parameter["name"] + "}", parameter["example"])
-                content = operation.get("requestBody", {}).get("content", {})
-                body = content.get("application/json", {}).get("example")
-                form = content.get("multipart/form-data", {}).get("example", {})
-                files = {
-                    name: ("a.png", base64.b64decode(data), "image/png")
-                    for name, data in form.items()
-                }
-                answer = await client.request(method, url, json=body, files=files or None)
-                sent.append((method, path))
-                expected = (404,) if method == "delete" else (200,)
-                assert answer.status_code in expected, (method, url, answer.text)
-    assert len(sent) >= 17
+                for body in bodies_of(operation):
+                    answer = await client.request(method, url, **body)
+                    sent.append((method, path))
+                    expected = (404,) if method == "delete" else (200,)
+                    assert answer.status_code in expected, (method, url, answer.text)
+    assert len(sent) >= 20
+    names = [call.model for call in service.painters.seen]
+    assert len(names) == len(set(names)) == 3
+    [shown] = [call.example for call in service.painters.seen if call.example is not None]
+    assert shown.shape == (24, 32, 3)
+
+
+def bodies_of(operation):
+    """The arguments of a request for each example of an operation; one without any, if none."""
+    content = operation.get("requestBody", {}).get("content", {})
+    found = []
+    for kind, entry in content.items():
+        examples = [one["value"] for one in entry.get("examples", {}).values()]
+        for example in [*examples, *([entry["example"]] if "example" in entry else [])]:
+            if kind == "application/json":
+                found.append({"json": example})
+            else:
+                found.append(form_of(entry["schema"]["properties"], example))
+    return found or [{}]
+
+
+def form_of(properties, example):
+    """A form; its files are base64 in the document."""
+    is_file = {name: properties[name].get("format") == "binary" for name in example}
+    files = {
+        name: ("a.png", base64.b64decode(value), "image/png")
+        for name, value in example.items()
+        if is_file[name]
+    }
+    return {"files": files, "data": {n: v for n, v in example.items() if not is_file[n]}}
 
 
 async def test_openapi_describes_every_field_of_inpaint(service):
@@ -200,6 +235,8 @@ async def test_openapi_describes_every_field_of_inpaint(service):
     for schema in (entry["schema"] for entry in content.values()):
         fields = schema["properties"]
         assert {"image", "mask", "model", "hd_strategy", "cv2_radius", "seed"} <= fields.keys()
+        assert {EXAMPLE, "enable_controlnet", "brushnet_method", "fitting_degree"} <= fields.keys()
+        assert schema["required"] == ["image", "mask"]
         assert all("description" in field for field in fields.values()), fields
     assert "$defs" not in json.dumps(document)
 

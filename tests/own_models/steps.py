@@ -66,6 +66,28 @@ class Steps:
         return painted
 
 
+class ShownExample(Steps):
+    """The hole is of the colour in the example's upper left corner; runs are not written down."""
+
+    def paint(
+        self,
+        image: Image,
+        mask: Mask,
+        params: DiffusionParams,
+        adapters: Mapping[str, Path],
+        on_step: Callable[[Step], None],
+        previews: bool = False,
+        example: Image | None = None,
+    ) -> Image:
+        if example is None:
+            raise ValueError("there is no example")
+        for number in range(1, params.sd_steps + 1):
+            on_step(Step(number, params.sd_steps))
+        painted = image.copy()
+        painted[mask > 0] = example[0, 0]
+        return painted
+
+
 def _note(prompt: str, number: int) -> None:
     with (Path(os.environ[SCRATCH]) / "steps.log").open("a") as log:
         log.write(f"{prompt}\t{number}\t{time.time()}\n")

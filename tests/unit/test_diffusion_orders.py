@@ -7,14 +7,17 @@ import pytest
 from inpaint.deadlines import Deadline
 from inpaint.diffusion import DiffusionOptions
 from inpaint.errors import ParamsError
+from inpaint.examples import EXAMPLE
 from inpaint.jobs import DiffusionOrder, EraseOrder
 from inpaint.params import SEED_MAX, DiffusionParams, Sampler
 from inpaint.plans import StrategyOptions
+from serve_app.bodies import Body
 from serve_app.iopaint.fields import IOPaintFields, order_of
-from serve_app.orders import InpaintFields, make_erase_order, read_order, takes
-from tests.fakes import fake_spec
+from serve_app.orders import Found, InpaintFields, make_erase_order, read_order, takes
+from tests.fakes import fake_adapter, fake_spec
 
 READS = tuple(name for name in DiffusionParams.model_fields if name != "kind")
+LORA = fake_adapter("a/lora", "lcm-lora")
 
 
 def painter(**more):
@@ -23,13 +26,13 @@ def painter(**more):
 
 def native(spec=None, **fields):
     spec = spec or painter()
-    return read_order(fields, lambda name: spec, Deadline.after(9))
+    return read_order(Body({}, fields), lambda name: Found(spec, [LORA]), Deadline.after(9))
 
 
 def iopaint(spec=None, **fields):
     spec = spec or painter()
     asked = IOPaintFields.model_validate(fields)
-    return order_of(asked, 90, lambda name: spec, Deadline.after(9))
+    return order_of(asked, 90, lambda name: Found(spec, [LORA]), Deadline.after(9))
 
 
 def refused(call, **fields):
@@ -199,3 +202,55 @@ def test_quality_is_the_servers_on_iopaints_route():
 def test_text_is_erased_by_erase_models_only():
     with pytest.raises(ParamsError, match=r"painter.*kind 'erase'"):
         make_erase_order(painter(), InpaintFields(), {}, Deadline.after(9))
+
+
+CANNY, OPENPOSE = (
+    fake_adapter(f"a/{what}", f"controlnet-{what}") for what in ("canny", "openpose")
+)
+
+
+def controlled(**fields):
+    found = Found(painter(), [CANNY, OPENPOSE])
+    return read_order(Body({}, fields), lambda name: found, Deadline.after(9))
+
+
+def test_an_order_tells_which_adapters_it_needs():
+    assert controlled().adapters == {}
+    assert controlled(enable_controlnet=True).adapters == {CANNY.role: CANNY}
+    made = controlled(enable_controlnet="true", controlnet_method="a/openpose")
+    assert made.adapters == {OPENPOSE.role: OPENPOSE}
+    assert "a/canny, a/openpose" in refused(
+        controlled, enable_controlnet=True, controlnet_method="a/depth"
+    )
+
+
+def test_what_belongs_to_a_switch_that_is_off_is_checked_and_has_no_effect():
+    boxes = {"croper_x": 5, "extender_width": 9}
+    made = controlled(controlnet_method="a/depth", fitting_degree=0.5, **boxes)
+    assert made.adapters == {}
+    assert (made.options.use_croper, made.options.use_extender) == (False, False)
+    for name, value in (("croper_width", 0), ("controlnet_conditioning_scale", 3),
+                        ("powerpaint_task", "paint"), ("fitting_degree", 0)):  # fmt: skip
+        assert name in refused(controlled, **{name: value})
+
+
+@pytest.mark.parametrize("kind", ["diffusion", "erase"])
+def test_an_example_goes_only_to_a_model_that_reads_one(kind):
+    def read(reads, data=b"picture"):
+        spec = fake_spec(kind=kind, reads=reads)
+        return read_order(Body({EXAMPLE: data}), lambda name: Found(spec), Deadline.after(9))
+
+    assert f"does not read '{EXAMPLE}'" in refused(lambda: read([]))
+    assert read([EXAMPLE]).spec.reads == (EXAMPLE,)
+    assert read([], b"").spec.reads == ()  # a form's field that was left open
+
+
+def test_clashes_are_refused_natively_and_resolved_on_iopaints_api():
+    fields = {"enable_brushnet": True, "enable_controlnet": True}
+    adapters = [CANNY, fake_adapter("a/brush", "brushnet")]
+    found = Found(painter(), adapters)
+    said = refused(lambda: read_order(Body({}, fields), lambda name: found, Deadline.after(9)))
+    assert "enable_brushnet does not go with enable_controlnet" in said
+    asked = IOPaintFields.model_validate(fields)
+    made = order_of(asked, 90, lambda name: found, Deadline.after(9))
+    assert [adapter.name for adapter in made.adapters.values()] == ["a/brush"]

@@ -6,6 +6,7 @@ from inpaint.deadlines import Deadline
 from inpaint.errors import ParamsError
 from inpaint.plans import HDStrategy
 from serve_app.iopaint.fields import IOPaintFields, order_of
+from serve_app.orders import Found
 from tests.fakes import fake_spec
 
 STRATEGY = (
@@ -19,7 +20,7 @@ STRATEGY = (
 def order(spec=None, quality=100, **fields):
     spec = spec or fake_spec()
     asked = IOPaintFields.model_validate(fields)
-    return order_of(asked, quality, lambda name: spec, Deadline.after(9))
+    return order_of(asked, quality, lambda name: Found(spec), Deadline.after(9))
 
 
 def test_defaults_are_iopaints():
@@ -122,7 +123,7 @@ def test_model_is_looked_up_by_name():
 
     def find(name):
         asked.append(name)
-        return fake_spec()
+        return Found(fake_spec())
 
     for fields in ({}, {"model": "mat"}):
         order_of(IOPaintFields.model_validate(fields), 100, find, Deadline.after(9))

@@ -78,6 +78,7 @@ async def test_refused_input_is_known_by_its_bytes():
     await refused.check(Upload(b"picture", b"another mask"))
     await refused.check(Upload(b"mask", b"picture"))
     await refused.check(Upload(b"picturem", b"ask"))
+    await refused.check(Upload(b"picture", b"mask", b"an example"))
 
 
 async def test_refused_input_is_forgotten_after_its_lifetime():
