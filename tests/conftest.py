@@ -13,7 +13,7 @@ settings.register_profile("quick", deadline=None, max_examples=30)
 settings.load_profile("quick")
 
 TESTS = Path(__file__).parent
-TIERS = ("unit", "api", "cli", "models", "serve", "clusters", "parity", "e2e")
+TIERS = ("unit", "api", "cli", "models", "serve", "clusters", "parity", "e2e", "k8s")
 
 
 def pytest_collection_modifyitems(items):

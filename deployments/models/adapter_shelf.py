@@ -7,8 +7,9 @@ from typing import TypeVar, cast
 
 Network = TypeVar("Network")
 
-KEPT = 3
-"""How many are kept at once: a ControlNet of SD 1.5 takes 0.7 GiB in half precision."""
+KEPT = 4
+"""How many are kept at once: LCM-LoRA, two ControlNets and what estimates depth for them. A
+ControlNet of SD 1.5 takes 0.7 GiB in half precision."""
 
 
 class AdapterShelf:

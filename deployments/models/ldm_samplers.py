@@ -17,6 +17,8 @@ from torch import Tensor
 TRAINED_STEPS = 1000
 FIRST_BETA, LAST_BETA = 0.0015, 0.0205
 """Share of noise that the first and the last trained step add: inpainting_big's training."""
+SD15_BETAS = (0.00085, 0.012)
+"""The same of Stable Diffusion 1.5."""
 
 EMBEDDING_DIM = 256
 LONGEST_PERIOD = 10_000.0
@@ -38,15 +40,14 @@ class Step:
     """The same after the step."""
 
 
-def signal_shares() -> Tensor:
+def signal_shares(betas: tuple[float, float] = (FIRST_BETA, LAST_BETA)) -> Tensor:
     """(1000,) float32: what is left of the picture's variance after each trained step."""
-    roots = torch.linspace(
-        math.sqrt(FIRST_BETA), math.sqrt(LAST_BETA), TRAINED_STEPS, dtype=torch.float64
-    )
+    first, last = betas
+    roots = torch.linspace(math.sqrt(first), math.sqrt(last), TRAINED_STEPS, dtype=torch.float64)
     return torch.cumprod(1 - roots**2, dim=0).to(torch.float32)
 
 
-def plan_steps(count: int) -> list[Step]:
+def plan_steps(count: int, betas: tuple[float, float] = (FIRST_BETA, LAST_BETA)) -> list[Step]:
     """Evenly spaced steps in the order they are taken.
 
     As in latent diffusion the spacing is 1000 // count, so that there can be more steps than
@@ -54,7 +55,7 @@ def plan_steps(count: int) -> list[Step]:
     out; latent diffusion and IOPaint fail there (count 3, 9, 27, 37 and every one from 501).
     """
     timesteps = [start + 1 for start in range(0, TRAINED_STEPS - 1, TRAINED_STEPS // count)]
-    shares = signal_shares().tolist()
+    shares = signal_shares(betas).tolist()
     before = [0, *timesteps]  # the last step ends at trained step 0, not at a clean picture
     return [
         Step(timestep, shares[timestep], shares[next_timestep])

@@ -16,20 +16,16 @@ from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokeniz
 
 from deployments.models.checkpoints import StateDict, corrupt, read_state_dict
 from deployments.models.stable_diffusion_folders import read_scheduler, read_vae
-from deployments.models.stable_diffusion_layouts import (
-    CLIP,
-    TOKENS,
-    write_configs,
-)
+from deployments.models.stable_diffusion_layouts import TOKENS, write_configs
 from deployments.models.stable_diffusion_parts import (
     Checkpoint,
     Plan,
     read_tokenizer,
     reading,
 )
-from deployments.weights.layout import HUB, default_model_dir
+from deployments.weights.layout import HUB, default_model_dir, repository_folder
 from deployments.weights.store import FETCH_COMMAND
-from inpaint.checkpoint_shapes import NotAModelError, facts_of
+from inpaint.checkpoint_shapes import CLIP, NotAModelError, facts_of
 from inpaint.errors import WeightsMissingError
 from inpaint.specs import Base
 
@@ -127,10 +123,14 @@ def load_tokenizer(folder: Path, padding: str) -> CLIPTokenizer:
 
 
 def _tokenizers(path: Path) -> Iterator[Path]:
-    """Where a vocabulary may lie: in the model directory above the file, or the default one."""
+    """Where a vocabulary may lie."""
+    for hub in hubs_for(path):
+        yield from sorted(repository_folder(hub, VOCABULARY_REPOSITORY).glob("snapshots/*"))
+        yield from sorted(hub.glob("models--*/snapshots/*/tokenizer"))
+
+
+def hubs_for(path: Path) -> Iterator[Path]:
+    """The hub's cache in the model directory above `path`, and in the default one."""
     above = (parent for parent in path.absolute().parents if (parent / HUB).is_dir())
     for model_dir in dict.fromkeys([*above, default_model_dir()]):
-        hub = model_dir / HUB
-        own = f"models--{VOCABULARY_REPOSITORY.replace('/', '--')}"
-        yield from sorted(hub.glob(f"{own}/snapshots/*"))
-        yield from sorted(hub.glob("models--*/snapshots/*/tokenizer"))
+        yield model_dir / HUB

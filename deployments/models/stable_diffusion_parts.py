@@ -1,5 +1,6 @@
 """A Stable Diffusion checkpoint as the parts of a diffusers pipeline, however it is stored."""
 
+import inspect
 import pickle
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -82,10 +83,17 @@ class Checkpoint:
     def pipeline_class(self) -> Any:
         return PIPELINES[self.base]
 
-    def assemble(self, **parts: Any) -> Any:
-        """A pipeline of these parts and None for the rest. Copies no weights."""
-        missing = dict.fromkeys(self.parts, None)
-        return self.pipeline_class(**missing | parts, **self.settings)
+    def assemble(self, kind: Any = None, **parts: Any) -> Any:
+        """A pipeline of these parts and None for the rest. Copies no weights.
+
+        Args:
+            kind: class of diffusers; None for `pipeline_class`.
+            parts: by the names of its constructor.
+        """
+        kind = kind or self.pipeline_class
+        taken = inspect.signature(kind).parameters
+        settings = {name: value for name, value in self.settings.items() if name in taken}
+        return kind(**dict.fromkeys(self.parts, None) | parts, **settings)
 
 
 @contextmanager

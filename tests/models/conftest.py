@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.standins.any_text import write_any_text
 from tests.standins.diffusion import Family, write_folder, write_single_file
 
 
@@ -31,3 +32,25 @@ def diffusion_file(tmp_path_factory, diffusion_folder):
         )
 
     return file
+
+
+@pytest.fixture
+def offloading(monkeypatch):
+    """Lets pipelines offload without a GPU: the hooks are real, their device is the CPU."""
+    from diffusers import DiffusionPipeline
+
+    asked = []
+    original = DiffusionPipeline.enable_model_cpu_offload
+
+    def enable(self, gpu_id=None, device=None):
+        asked.append((self, str(device)))
+        original(self, gpu_id, "cpu")
+
+    monkeypatch.setattr(DiffusionPipeline, "enable_model_cpu_offload", enable)
+    return asked
+
+
+@pytest.fixture(scope="session")
+def any_text_folder(tmp_path_factory) -> Path:
+    """AnyText's folder with random weights. Read-only; copy it to change it."""
+    return write_any_text(tmp_path_factory.mktemp("any-text") / "anytext")

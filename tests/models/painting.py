@@ -6,7 +6,9 @@ from typing import Any
 import cv2
 import numpy as np
 
+from deployments.models.diffusion_runs import draw_from
 from deployments.models.stable_diffusion import StableDiffusion
+from deployments.models.stable_diffusion_calls import Order
 from inpaint.arrays import Image, Mask
 from inpaint.diffusion import NO_ADAPTERS, Step
 from inpaint.params import DiffusionParams
@@ -45,6 +47,12 @@ def paint(
     keep: list[Step] = [] if steps is None else steps
     wanted = DiffusionParams(**QUICK.model_dump() | params)
     return model.paint(*picture(), wanted, adapters, keep.append)
+
+
+def order(adapters: Any = NO_ADAPTERS, **params: Any) -> Order:
+    """The same as an order to the runner."""
+    wanted = DiffusionParams(**QUICK.model_dump() | params)
+    return Order(*picture(), wanted, adapters, draw_from(wanted.seed))
 
 
 def difference(first: Image, second: Image) -> float:

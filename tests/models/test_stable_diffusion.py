@@ -5,11 +5,13 @@ import hashlib
 import numpy as np
 import pytest
 import torch
+from diffusers import StableDiffusionInpaintPipeline
 
+from deployments.models.stable_diffusion_variants import call_of
 from inpaint.diffusion import DiffusionModel
 from inpaint.errors import ModelError, ParamsError
 from inpaint.params import DiffusionParams
-from tests.models.painting import QUICK, difference, load, paint, picture
+from tests.models.painting import QUICK, difference, load, order, paint, picture
 
 CHECKPOINTS = [("sd15", 9), ("sd15", 4), ("sdxl", 9), ("sdxl", 4)]
 
@@ -32,7 +34,7 @@ def sdxl(diffusion_folder):
 def fingerprint(model) -> str:
     """Of every tensor of the checkpoint, its type and its place."""
     digest = hashlib.sha256()
-    for part in model._checkpoint.parts.values():
+    for part in model._shared.checkpoint.parts.values():
         if isinstance(part, torch.nn.Module):
             for name, tensor in part.state_dict().items():
                 digest.update(f"{name} {tensor.dtype} {tensor.data_ptr()}".encode())
@@ -103,23 +105,18 @@ def test_equal_seeds_mean_equal_pictures(model):
     np.testing.assert_array_equal(paint(model), paint(model))
 
 
-def test_noise_is_what_torch_draws_after_the_seed(sd15):
+def test_noise_is_what_torch_draws_after_the_seed(sd15, monkeypatch):
     """The first numbers of a run are its latents, as `torch.manual_seed` gives them."""
     seen = []
-    pipeline = sd15._pipeline(QUICK, {})
-    original = pipeline.prepare_latents
+    original = StableDiffusionInpaintPipeline.prepare_latents
 
     def listening(*args, **kwargs):
         latents = original(*args, **kwargs)
         seen.append(latents[1] if len(latents) > 1 else latents[0])
         return latents
 
-    pipeline.prepare_latents = listening
-    sd15._pipeline, saved = lambda *_: pipeline, sd15._pipeline
-    try:
-        paint(sd15, seed=11)
-    finally:
-        sd15._pipeline = saved
+    monkeypatch.setattr(StableDiffusionInpaintPipeline, "prepare_latents", listening)
+    paint(sd15, seed=11)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(11)
         expected = torch.randn(1, 4, 8, 12)
@@ -154,31 +151,31 @@ def test_requests_do_not_influence_each_other(diffusion_folder):
     alone = [paint(load(folder), **request) for request in requests]
     shared = load(folder)
     before = fingerprint(shared)
-    for order in (range(6), (5, 0, 3, 1, 4, 2), (2, 2, 0, 5)):
-        for number in order:
+    for sequence in (range(6), (5, 0, 3, 1, 4, 2), (2, 2, 0, 5)):
+        for number in sequence:
             np.testing.assert_array_equal(paint(shared, **requests[number]), alone[number])
     assert fingerprint(shared) == before
 
 
 def test_a_request_leaves_the_checkpoint_as_it_was(model):
-    config = dict(model._checkpoint.parts["scheduler"].config)
+    config = dict(model._shared.checkpoint.parts["scheduler"].config)
     before = fingerprint(model)
     paint(model, sd_sampler="DPM++ 2M SDE Karras")
     assert fingerprint(model) == before
-    assert dict(model._checkpoint.parts["scheduler"].config) == config
+    assert dict(model._shared.checkpoint.parts["scheduler"].config) == config
 
 
 def test_every_request_has_its_own_scheduler_and_the_one_set_of_weights(model):
-    first, second = (model._pipeline(QUICK, {}) for _ in range(2))
+    first, second = (call_of(model._shared, order()).pipeline for _ in range(2))
     assert first.scheduler is not second.scheduler
-    assert first.unet is second.unet is model._checkpoint.parts["unet"]
-    assert first.vae is second.vae is model._checkpoint.parts["vae"]
+    assert first.unet is second.unet is model._shared.checkpoint.parts["unet"]
+    assert first.vae is second.vae is model._shared.checkpoint.parts["vae"]
 
 
 def test_prompts_are_encoded_once(diffusion_folder, monkeypatch):
     model = load(diffusion_folder("sdxl", 9))
     texts = []
-    encoder = model._checkpoint.parts["text_encoder"]
+    encoder = model._shared.checkpoint.parts["text_encoder"]
     original = encoder.forward
     monkeypatch.setattr(
         encoder, "forward", lambda *args, **kw: texts.append(1) or original(*args, **kw)
@@ -266,7 +263,7 @@ def test_previews_come_only_when_asked_for(model):
 
 def test_a_result_that_is_no_number_is_an_error_and_no_black_picture(diffusion_folder):
     model = load(diffusion_folder("sd15", 9))
-    model._vae.decoder.conv_out.bias.data.fill_(torch.nan)
+    model._shared.vae.decoder.conv_out.bias.data.fill_(torch.nan)
     with pytest.raises(ModelError, match="precision"):
         paint(model)
 

@@ -6,12 +6,14 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 from deployments.models import stable_diffusion_layouts as layouts
+from inpaint.checkpoint_shapes import CLIP, OPEN_CLIP
+from inpaint.specs import Base
 
 
-def published(family: str, channels: int) -> dict[str, torch.Tensor]:
+def published(family: Base, channels: int) -> dict[str, torch.Tensor]:
     """The tensors that tell sizes, as they are in the files of the authors."""
     is_xl = family == "sdxl"
-    unet, clip = "model.diffusion_model", layouts.CLIP[family]
+    unet, clip = "model.diffusion_model", CLIP[family]
     cross = "input_blocks.4.1" if is_xl else "input_blocks.1.1"
     shapes: dict[str, tuple[int, ...]] = {
         f"{unet}.input_blocks.0.0.weight": (320, channels, 3, 3),
@@ -24,13 +26,13 @@ def published(family: str, channels: int) -> dict[str, torch.Tensor]:
         **{f"{clip}.encoder.layers.{n}.layer_norm1.bias": (768,) for n in range(12)},
     }
     if is_xl:
-        blocks = f"{layouts.OPEN_CLIP}.transformer.resblocks"
+        blocks = f"{OPEN_CLIP}.transformer.resblocks"
         shapes |= {
             f"{unet}.label_emb.0.0.weight": (1280, 2816),
             f"{unet}.input_blocks.4.1.transformer_blocks.1.norm1.bias": (640,),
             **{f"{unet}.input_blocks.7.1.transformer_blocks.{n}.x": (1,) for n in range(10)},
-            f"{layouts.OPEN_CLIP}.token_embedding.weight": (49408, 1280),
-            f"{layouts.OPEN_CLIP}.text_projection": (1280, 1280),
+            f"{OPEN_CLIP}.token_embedding.weight": (49408, 1280),
+            f"{OPEN_CLIP}.text_projection": (1280, 1280),
             f"{blocks}.0.mlp.c_fc.weight": (5120, 1280),
             **{f"{blocks}.{n}.ln_1.bias": (1280,) for n in range(32)},
         }
@@ -70,7 +72,7 @@ def test_vae_has_as_many_parameters_as_the_published_one(family):
 
 def test_text_encoders_have_as_many_parameters_as_the_published_ones():
     state = published("sdxl", 4)
-    first = CLIPTextConfig(**layouts.clip_config(state, layouts.CLIP["sdxl"]))
+    first = CLIPTextConfig(**layouts.clip_config(state, CLIP["sdxl"]))
     second = CLIPTextConfig(**layouts.open_clip_config(state))
     assert (first.num_attention_heads, second.num_attention_heads) == (12, 20)
     with torch.device("meta"):

@@ -58,7 +58,7 @@ def weights_of(folder, part):
 
 @pytest.mark.parametrize(("family", "channels"), CHECKPOINTS)
 def test_folder_decides_pipeline_and_channels(diffusion_folder, family, channels):
-    checkpoint = load(diffusion_folder(family, channels))._checkpoint
+    checkpoint = load(diffusion_folder(family, channels))._shared.checkpoint
     name = "StableDiffusionXLInpaintPipeline" if family == "sdxl" else "StableDiffusionInpaintPipe"
     assert checkpoint.pipeline_class.__name__.startswith(name)
     assert checkpoint.parts["unet"].config.in_channels == channels
@@ -104,7 +104,7 @@ def test_vocabulary_is_found_in_the_model_directory(diffusion_file, tmp_path, wh
     folder = tmp_path / "stable_diffusion"
     folder.mkdir()
     path = shutil.copy(diffusion_file("sdxl", 9), folder / "model.safetensors")
-    parts = load(path)._checkpoint.parts
+    parts = load(path)._shared.checkpoint.parts
     padded = {
         name: parts[name]("cat", padding="max_length").input_ids
         for name in ("tokenizer", "tokenizer_2")
@@ -160,7 +160,7 @@ def test_half_precision_files_come_before_the_full_ones_part_by_part(copied, dif
     half = diffusion_folder("sd15", 9, variant="fp16", seed=5)
     shutil.copy(weights_of(half, "unet"), copied / "unet")
     own = load_file(weights_of(half, "unet"))["conv_in.bias"].float()
-    read = load(copied)._checkpoint.parts["unet"].state_dict()["conv_in.bias"]
+    read = load(copied)._shared.checkpoint.parts["unet"].state_dict()["conv_in.bias"]
     assert torch.equal(read, own)
 
 
@@ -174,7 +174,7 @@ def test_precision_is_that_of_every_network(
     diffusion_folder, diffusion_file, vocabulary, family, stored, precision, dtype
 ):
     path = diffusion_folder(family, 9) if stored == "folder" else diffusion_file(family, 9)
-    parts = load(path, {"tokenizer": vocabulary}, precision=precision)._checkpoint.parts
+    parts = load(path, {"tokenizer": vocabulary}, precision=precision)._shared.checkpoint.parts
     dtypes = {
         tensor.dtype
         for part in parts.values()
@@ -202,7 +202,7 @@ def test_vae_adapter_takes_the_place_of_one_that_overflows(
     source = other if precision == "fp16" else diffusion_folder("sdxl", 9)
     wanted = load_file(weights_of(source, "vae"))["decoder.conv_out.bias"]
     for path in (diffusion_folder("sdxl", 9), diffusion_file("sdxl", 9)):
-        vae = load(path, adapters, precision=precision)._checkpoint.parts["vae"]
+        vae = load(path, adapters, precision=precision)._shared.checkpoint.parts["vae"]
         assert torch.equal(vae.decoder.conv_out.bias, wanted.to(vae.dtype))
 
 

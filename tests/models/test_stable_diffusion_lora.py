@@ -7,8 +7,9 @@ from peft.tuners.lora import LoraLayer
 from safetensors.torch import load_file, save_file
 
 from deployments.models.lora_views import LORA_FILE, share
+from deployments.models.stable_diffusion_variants import call_of
 from inpaint.errors import WeightsCorruptError, WeightsMissingError
-from tests.models.painting import difference, load, paint
+from tests.models.painting import difference, load, order, paint
 from tests.standins.damage import DAMAGES
 from tests.standins.diffusion import random_unet, write_lcm_lora
 
@@ -20,7 +21,12 @@ def model(request, diffusion_folder):
 
 @pytest.fixture
 def lora(model, tmp_path):
-    return write_lcm_lora(tmp_path / "lora", model._unet)
+    return write_lcm_lora(tmp_path / "lora", model._shared.unet)
+
+
+def lora_unet(model, lora):
+    wanted = order({"lcm-lora": lora}, sd_lcm_lora=True)
+    return call_of(model._shared, wanted).pipeline.unet
 
 
 def pointers(network):
@@ -40,9 +46,9 @@ def merged(unet, path):
 
 
 def test_lora_is_added_to_the_weights_as_published(model, lora, diffusion_folder):
-    family = "sdxl" if model._checkpoint.is_xl else "sd15"
+    family = "sdxl" if model._shared.checkpoint.is_xl else "sd15"
     by_hand = load(diffusion_folder(family, 9))
-    by_hand._unet.load_state_dict(merged(model._unet, lora / LORA_FILE))
+    by_hand._shared.unet.load_state_dict(merged(model._shared.unet, lora / LORA_FILE))
     expected = paint(by_hand, sd_sampler="LCM", sd_guidance_scale=1.5)
     painted = paint(model, {"lcm-lora": lora}, sd_lcm_lora=True, sd_guidance_scale=1.5)
     assert difference(painted, expected) < 0.1
@@ -59,8 +65,8 @@ def test_sampler_becomes_lcm_whatever_is_asked_for(model, lora):
 
 
 def test_weights_are_shared_and_the_plain_network_stays_plain(model, lora):
-    before = pointers(model._unet)
-    view = model._lora_unet({"lcm-lora": lora})
+    before = pointers(model._shared.unet)
+    view = lora_unet(model, lora)
     own = {
         tensor.data_ptr()
         for module in view.modules()
@@ -68,11 +74,11 @@ def test_weights_are_shared_and_the_plain_network_stays_plain(model, lora):
         for name, tensor in module.named_parameters()
         if "lora_" in name
     }
-    assert pointers(model._unet) == before
+    assert pointers(model._shared.unet) == before
     assert pointers(view) == before | own
     assert not own & before
-    assert not any(isinstance(module, LoraLayer) for module in model._unet.modules())
-    shared = dict(model._unet.named_parameters())
+    assert not any(isinstance(module, LoraLayer) for module in model._shared.unet.modules())
+    shared = dict(model._shared.unet.named_parameters())
     for name, tensor in view.named_parameters():
         if "lora_" not in name:
             assert tensor is shared[name.replace(".base_layer", "")]
@@ -103,10 +109,10 @@ def test_file_and_folder_are_the_same(model, lora):
 @pytest.mark.parametrize("precision", ["fp16", "bf16"])
 def test_lora_has_the_checkpoints_precision(diffusion_folder, tmp_path, precision):
     model = load(diffusion_folder("sd15", 9), precision=precision)
-    adapters = {"lcm-lora": write_lcm_lora(tmp_path, model._unet)}
-    view = model._lora_unet(adapters)
-    assert {tensor.dtype for tensor in view.parameters()} == {model._unet.dtype}
-    paint(model, adapters, sd_lcm_lora=True)
+    lora = write_lcm_lora(tmp_path, model._shared.unet)
+    view = lora_unet(model, lora)
+    assert {tensor.dtype for tensor in view.parameters()} == {model._shared.unet.dtype}
+    paint(model, {"lcm-lora": lora}, sd_lcm_lora=True)
 
 
 def test_missing_lora_is_an_error_of_ours(model, tmp_path):
@@ -127,12 +133,12 @@ def test_damaged_lora_is_refused_and_the_model_goes_on(model, lora, damage):
 
 
 def test_lora_of_another_network_is_refused(model, tmp_path):
-    other = random_unet("sd15" if model._checkpoint.is_xl else "sdxl", 9)
+    other = random_unet("sd15" if model._shared.checkpoint.is_xl else "sdxl", 9)
     lora = write_lcm_lora(tmp_path, other)
-    before = pointers(model._unet)
+    before = pointers(model._shared.unet)
     with pytest.raises(WeightsCorruptError, match="no LoRA for this checkpoint"):
         paint(model, {"lcm-lora": lora}, sd_lcm_lora=True)
-    assert pointers(model._unet) == before
+    assert pointers(model._shared.unet) == before
 
 
 def test_weights_that_are_no_lora_are_refused(model, tmp_path):

@@ -5,7 +5,7 @@ import logging
 import numpy as np
 import pytest
 import torch
-from diffusers import AutoencoderKL, DiffusionPipeline
+from diffusers import AutoencoderKL
 
 from inpaint.errors import ContentRefusedError, WeightsCorruptError
 from tests.models.painting import QUICK, difference, load, paint, picture
@@ -14,24 +14,10 @@ from tests.standins.diffusion import copy_folder, flag_everything, write_lcm_lor
 FAMILIES = ["sd15", "sdxl"]
 
 
-@pytest.fixture
-def offloading(monkeypatch):
-    """Lets pipelines offload without a GPU: the hooks are real, their device is the CPU."""
-    asked = []
-    original = DiffusionPipeline.enable_model_cpu_offload
-
-    def enable(self, gpu_id=None, device=None):
-        asked.append((self, str(device)))
-        original(self, gpu_id, "cpu")
-
-    monkeypatch.setattr(DiffusionPipeline, "enable_model_cpu_offload", enable)
-    return asked
-
-
 def hooked(model):
     return [
         name
-        for name, part in model._checkpoint.parts.items()
+        for name, part in model._shared.checkpoint.parts.items()
         if isinstance(part, torch.nn.Module) and hasattr(part, "_hf_hook")
     ]
 
@@ -51,11 +37,11 @@ def test_low_mem_encodes_and_decodes_in_tiles(diffusion_folder, family, monkeypa
     usual = load(diffusion_folder(family, 9))
     paint(usual)
     assert not used
-    assert not usual._vae.use_slicing
+    assert not usual._shared.vae.use_slicing
     lean = load(diffusion_folder(family, 9), low_mem=True)
     painted = paint(lean)  # 96 pixels wide, and its tiles are 64
     assert set(used) == {"_tiled_encode", "tiled_decode"}
-    assert lean._vae.use_slicing
+    assert lean._shared.vae.use_slicing
     assert painted.shape == picture()[0].shape
 
 
@@ -63,7 +49,7 @@ def test_low_mem_encodes_and_decodes_in_tiles(diffusion_folder, family, monkeypa
 def test_offloading_keeps_parts_on_the_device_while_they_run(diffusion_folder, family, offloading):
     usual = paint(load(diffusion_folder(family, 9)))
     model = load(diffusion_folder(family, 9), cpu_offload=True, device="cuda:1")
-    assert {part.device.type for part in (model._unet, model._vae)} == {"cpu"}
+    assert {part.device.type for part in (model._shared.unet, model._shared.vae)} == {"cpu"}
     hooks = []
     painted = model.paint(
         *picture(), QUICK, {}, lambda step: hooks.append(hooked(model)) if step.number == 1 else 0
@@ -72,8 +58,8 @@ def test_offloading_keeps_parts_on_the_device_while_they_run(diffusion_folder, f
     assert hooks == [["unet", "vae"]]
     # The last call is diffusers' own, at a run's end, for the device that it found.
     assert {device for _, device in offloading} - {"cpu:0"} == {"cuda:1"}
-    assert any(pipeline.unet is model._unet for pipeline, _ in offloading)
-    texts = [part for part in model._checkpoint.parts if part.startswith("text_encoder")]
+    assert any(pipeline.unet is model._shared.unet for pipeline, _ in offloading)
+    texts = [part for part in model._shared.checkpoint.parts if part.startswith("text_encoder")]
     assert all(
         any(getattr(pipeline, text) is not None for pipeline, _ in offloading) for text in texts
     )
@@ -95,7 +81,7 @@ def test_offloading_ends_with_the_run_whatever_ends_it(diffusion_folder, offload
 
 def test_offloading_and_lora_go_together(diffusion_folder, offloading, tmp_path):
     plain = load(diffusion_folder("sd15", 9))
-    adapters = {"lcm-lora": write_lcm_lora(tmp_path, plain._unet)}
+    adapters = {"lcm-lora": write_lcm_lora(tmp_path, plain._shared.unet)}
     model = load(diffusion_folder("sd15", 9), cpu_offload=True, device="cuda")
     for with_lora in (True, False, True):
         expected = paint(plain, adapters, sd_lcm_lora=with_lora)
@@ -114,12 +100,12 @@ def test_offloading_does_nothing_on_a_cpu_and_says_so(diffusion_folder, offloadi
 def test_text_encoders_stay_on_the_cpu_in_float32(diffusion_folder, family):
     """ "meta" stands for a GPU: a device that is not the CPU, with shapes and no values."""
     model = load(diffusion_folder(family, 9), cpu_textencoder=True, precision="fp16", device="meta")
-    for name, part in model._checkpoint.parts.items():
+    for name, part in model._shared.checkpoint.parts.items():
         if isinstance(part, torch.nn.Module):
             is_text = name.startswith("text_encoder")
             assert part.device.type == ("cpu" if is_text else "meta")
             assert part.dtype == (torch.float32 if is_text else torch.float16)
-    prompt = model._prompts["a cat"]
+    prompt = model._shared.prompts["a cat"]
     assert prompt.tokens.device.type == "cpu"
     assert prompt.tokens.dtype == torch.float16
     assert prompt.tokens.isfinite().all()
@@ -156,13 +142,13 @@ def test_sdxls_vae_is_in_half_precision_again_after_an_error(diffusion_folder, m
         paint(model)
     monkeypatch.setattr(AutoencoderKL, "decode", original)
     assert seen == [torch.float32]
-    assert model._vae.dtype == torch.float16
+    assert model._shared.vae.dtype == torch.float16
     np.testing.assert_array_equal(paint(model), usual)
 
 
 def test_safety_checker_of_the_checkpoint_lets_good_pictures_pass(diffusion_folder):
     checked = load(diffusion_folder("sd15", 9, checker=True))
-    assert checked._checkpoint.parts["safety_checker"] is not None
+    assert checked._shared.checkpoint.parts["safety_checker"] is not None
     expected = paint(load(diffusion_folder("sd15", 9, checker=True), safety_checker="off"))
     np.testing.assert_array_equal(paint(checked), expected)
 
@@ -183,7 +169,7 @@ def test_safety_checker_that_is_off_is_not_even_read(diffusion_folder, tmp_path)
     folder = copy_folder(diffusion_folder("sd15", 9, checker=True), tmp_path / "spoilt")
     (folder / "safety_checker" / "model.safetensors").write_bytes(b"")
     model = load(folder, safety_checker="off")
-    assert model._checkpoint.parts["safety_checker"] is None
+    assert model._shared.checkpoint.parts["safety_checker"] is None
     paint(model)
     with pytest.raises(WeightsCorruptError, match=r"safety_checker/model\.safetensors"):
         load(folder)

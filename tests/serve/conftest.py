@@ -15,12 +15,24 @@ from ray.serve.schema import ServeDeploySchema
 
 from inpaint.resources import default_serve_config
 from tests.local_service import OWN_MODELS
+from tests.serve.checkpoints import write_checkpoints
 from tests.standins.catalog import checksum_variables, write_stand_ins
 from tests.user_models import write_user_model
 from tests.weights_server import weights_server
 
 ROOT = Path(__file__).parents[2]
 START_LIMIT_S = 120
+RESTING = {
+    "max_ongoing_requests": 2,
+    "autoscaling_config": {
+        "min_replicas": 0,
+        "max_replicas": 1,
+        "target_ongoing_requests": 1,
+        "upscale_delay_s": 0,
+    },
+    "user_config": {"threads": 1},
+}
+"""Of families that only a few modules ask."""
 
 
 def free_port():
@@ -61,6 +73,8 @@ def service_config(port, model_dir, user_models):
             {"deployment": "Fragile", "kind": "erase", "device": "cpu"},
             {"deployment": "Narrow", "kind": "erase", "device": "cpu"},
             {"deployment": "Steps", "kind": "diffusion", "device": "cpu"},
+            {"deployment": "SD15", "kind": "diffusion", "device": "cpu"},
+            {"deployment": "SDXL", "kind": "diffusion", "device": "cpu"},
             {"deployment": "OCR", "kind": "ocr", "device": "cpu", "models": ["dying-reader"]},
         ],
     )
@@ -89,6 +103,7 @@ def service_config(port, model_dir, user_models):
             "backpressure_config": {"status_code": 503, "retry_after_s": 2},
             **shared,
         },
+        *({"name": name, **RESTING, **shared} for name in ("SD15", "SDXL")),
     ]
     entries["Ingress"]["autoscaling_config"] = None
     entries["Ingress"]["num_replicas"] = 2  # what they share must work across them
@@ -109,6 +124,12 @@ def model_dir(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
     write_stand_ins(folder)
     return folder
+
+
+@pytest.fixture(scope="package")
+def checkpoints(model_dir):
+    """The folder of each checkpoint of SD15 and SDXL, by the name of its model."""
+    return write_checkpoints(model_dir)
 
 
 @pytest.fixture(scope="package")

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from tests.conftest import pixels, png
-from tests.events import events_of
+from tests.events import events_in
 from tests.serve.conftest import wait_for
 
 STEP_S = 0.3
@@ -54,16 +54,7 @@ def events(client, picture, mask, prompt, steps=3, previews=False, **headers):
     if previews:
         request["data"]["previews"] = "true"
     with client.stream("POST", "/inpaint", **request) as answer:
-        yield _events_in(answer), answer
-
-
-def _events_in(answer):
-    text = ""
-    for part in answer.iter_text():
-        text += part
-        *whole, text = text.split("\n\n")
-        for block in whole:
-            yield events_of(block)[0]
+        yield events_in(answer), answer
 
 
 def painted_from(picture, mask, seed, steps):

@@ -68,7 +68,8 @@ def test_health_and_readiness(client):
     assert client.get("/healthz").json() == {"status": "ok"}
     ready = client.get("/readyz").json()
     assert ready["ready"]
-    assert set(ready["families"]) == {"Erase", "Fragile", "Narrow", "OCR", "Steps"}
+    families = {"Erase", "Fragile", "Narrow", "OCR", "Steps", "SD15", "SDXL"}
+    assert set(ready["families"]) == families
 
 
 def test_answers_carry_one_request_id(client):

@@ -48,22 +48,29 @@ NOISE: dict[str, object] = {
 }
 
 
-def random_unet(family: Family, channels: int) -> Any:
+def random_unet(family: Family, channels: int, width: int = WIDTH) -> Any:
+    """A UNet whose first level has `width` channels; below 32 with fewer groups and heads."""
     from diffusers import UNet2DConditionModel
 
-    common = {"sample_size": 8, "in_channels": channels, "out_channels": 4, "layers_per_block": 2}
+    common = {
+        "sample_size": 8,
+        "in_channels": channels,
+        "out_channels": 4,
+        "layers_per_block": 2,
+        "norm_num_groups": min(width, 32),
+    }
     if family == "sd15":
         return UNet2DConditionModel(
             **common,
-            block_out_channels=(WIDTH, 2 * WIDTH, 4 * WIDTH, 4 * WIDTH),
+            block_out_channels=(width, 2 * width, 4 * width, 4 * width),
             down_block_types=(*["CrossAttnDownBlock2D"] * 3, "DownBlock2D"),
             up_block_types=("UpBlock2D", *["CrossAttnUpBlock2D"] * 3),
-            attention_head_dim=8,
+            attention_head_dim=width // 4,  # the number of heads, whatever the name says
             cross_attention_dim=TEXT_WIDTH,
         )
     return UNet2DConditionModel(
         **common,
-        block_out_channels=(WIDTH, 2 * WIDTH, 4 * WIDTH),
+        block_out_channels=(width, 2 * width, 4 * width),
         down_block_types=("DownBlock2D", *["CrossAttnDownBlock2D"] * 2),
         up_block_types=(*["CrossAttnUpBlock2D"] * 2, "UpBlock2D"),
         transformer_layers_per_block=(1, 1, 2),
@@ -76,11 +83,12 @@ def random_unet(family: Family, channels: int) -> Any:
     )
 
 
-def random_vae(family: Family) -> Any:
+def random_vae(family: Family, width: int = WIDTH) -> Any:
     from diffusers import AutoencoderKL
 
     return AutoencoderKL(
-        block_out_channels=(WIDTH, 2 * WIDTH, 4 * WIDTH, 4 * WIDTH),
+        block_out_channels=(width, 2 * width, 4 * width, 4 * width),
+        norm_num_groups=min(width, 32),
         layers_per_block=2,
         down_block_types=("DownEncoderBlock2D",) * 4,
         up_block_types=("UpDecoderBlock2D",) * 4,
@@ -133,7 +141,13 @@ def random_checker() -> Any:
 
 
 def random_pipeline(
-    family: Family, channels: int, folder: Path, *, seed: int = 0, checker: bool = False
+    family: Family,
+    channels: int,
+    folder: Path,
+    *,
+    seed: int = 0,
+    checker: bool = False,
+    width: int = WIDTH,
 ) -> Any:
     """A pipeline in memory; equal seeds, equal weights. `folder` takes the vocabularies."""
     import torch
@@ -149,8 +163,8 @@ def random_pipeline(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         parts = {
-            "unet": random_unet(family, channels),
-            "vae": random_vae(family),
+            "unet": random_unet(family, channels, width),
+            "vae": random_vae(family, width),
             "text_encoder": random_text_encoder(entries),
             "tokenizer": CLIPTokenizer.from_pretrained(folder / "tokenizer"),
         }
@@ -199,12 +213,13 @@ def write_folder(
     variant: str | None = None,
     seed: int = 0,
     checker: bool = False,
+    width: int = WIDTH,
 ) -> Path:
     """A pipeline in diffusers' layout, in float16 where the variant says so. Returns `folder`."""
     import torch
 
     folder.mkdir(parents=True, exist_ok=True)
-    pipeline = random_pipeline(family, channels, folder, seed=seed, checker=checker)
+    pipeline = random_pipeline(family, channels, folder, seed=seed, checker=checker, width=width)
     if variant == "fp16":
         pipeline.to(torch.float16)
     pipeline.save_pretrained(folder, variant=variant)
