@@ -16,6 +16,7 @@ from ray.serve.schema import ServeDeploySchema
 from inpaint.resources import default_serve_config
 from tests.local_service import OWN_MODELS
 from tests.serve.checkpoints import write_checkpoints
+from tests.serve.special_checkpoints import write_plain_checkpoints
 from tests.standins.catalog import checksum_variables, write_stand_ins
 from tests.user_models import write_user_model
 from tests.weights_server import weights_server
@@ -75,6 +76,7 @@ def service_config(port, model_dir, user_models):
             {"deployment": "Steps", "kind": "diffusion", "device": "cpu"},
             {"deployment": "SD15", "kind": "diffusion", "device": "cpu"},
             {"deployment": "SDXL", "kind": "diffusion", "device": "cpu"},
+            {"deployment": "Special", "kind": "diffusion", "device": "cpu"},
             {"deployment": "OCR", "kind": "ocr", "device": "cpu", "models": ["dying-reader"]},
         ],
     )
@@ -103,7 +105,7 @@ def service_config(port, model_dir, user_models):
             "backpressure_config": {"status_code": 503, "retry_after_s": 2},
             **shared,
         },
-        *({"name": name, **RESTING, **shared} for name in ("SD15", "SDXL")),
+        *({"name": name, **RESTING, **shared} for name in ("SD15", "SDXL", "Special")),
     ]
     entries["Ingress"]["autoscaling_config"] = None
     entries["Ingress"]["num_replicas"] = 2  # what they share must work across them
@@ -123,6 +125,7 @@ def model_dir(tmp_path_factory):
     """IOPaint's layout with stand-ins of every erase model."""
     folder = tmp_path_factory.mktemp("models")
     write_stand_ins(folder)
+    write_plain_checkpoints(folder)
     return folder
 
 
