@@ -1,5 +1,6 @@
 """Small random checkpoints of the family Special, and of the networks that guide SD15 and SDXL."""
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -33,7 +34,7 @@ def write_plain_checkpoints(model_dir: Path) -> None:
 
 def write_special_checkpoints(model_dir: Path) -> None:
     """All others where huggingface_hub keeps them."""
-    writers = {
+    writers: dict[str, Callable[[Path], Path]] = {
         CANNY: partial(write_controlnet, seed=1),
         INPAINT: partial(write_controlnet, seed=2),
         OPENPOSE: partial(write_controlnet, seed=3),
