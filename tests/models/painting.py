@@ -1,10 +1,15 @@
 """What the tests of Stable Diffusion share: a small picture, short runs, and a shorthand."""
 
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
+import pytest
+import torch
 
 from deployments.models.diffusion_runs import draw_from
 from deployments.models.stable_diffusion import StableDiffusion
@@ -58,3 +63,42 @@ def order(adapters: Any = NO_ADAPTERS, **params: Any) -> Order:
 def difference(first: Image, second: Image) -> float:
     """Mean difference in levels of 255."""
     return float(np.abs(first.astype(int) - second).mean())
+
+
+class StopRunError(Exception):
+    """What ends a run in `stopped_at_step_2`."""
+
+
+@contextmanager
+def stopped_at_step_2() -> Iterator[Callable[[Step], None]]:
+    """Gives an `on_step` that fails at step 2, and makes sure that this ends the run at once."""
+    seen = []
+
+    def on_step(step: Step) -> None:
+        seen.append(step.number)
+        if step.number == 2:
+            raise StopRunError
+
+    with pytest.raises(StopRunError):
+        yield on_step
+    assert seen == [1, 2]
+
+
+def modules_of(parts: Iterable[object]) -> list[torch.nn.Module]:
+    """The networks among the parts of a pipeline."""
+    return [part for part in parts if isinstance(part, torch.nn.Module)]
+
+
+def pointers(network: torch.nn.Module) -> set[int]:
+    """Where its parameters lie."""
+    return {tensor.data_ptr() for tensor in network.parameters()}
+
+
+def fingerprint(networks: Iterable[torch.nn.Module]) -> str:
+    """Of every tensor, its type and its place."""
+    digest = hashlib.sha256()
+    for network in networks:
+        for name, tensor in network.state_dict().items():
+            digest.update(f"{name} {tensor.dtype} {tensor.data_ptr()}".encode())
+            digest.update(tensor.flatten().contiguous().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()

@@ -11,7 +11,7 @@ from deployments.models.brushnet import BrushNet, BrushNetConfig, Residuals
 from deployments.models.brushnet_files import read_brushnet
 from deployments.models.brushnet_unet import BrushNetUNet, adding
 from tests.standins.brushnet import (
-    RECORDS,
+    DATA,
     random_weights,
     record,
     small_config,
@@ -83,7 +83,7 @@ def test_tensors_are_those_of_the_published_checkpoints(name):
 
 
 def test_answers_are_those_of_iopaints_classes(family, network, unet):
-    recorded = json.loads((RECORDS / "brushnet_answers.json").read_text())[family]
+    recorded = json.loads((DATA / "brushnet_answers.json").read_text())[family]
     sample, conditioning, prompt, added = inputs(unet)
     residuals = network(sample, STEP, conditioning, prompt, added).scaled(0.7)
     sizes = [tensor.square().mean().sqrt() for tensor in in_order(residuals)]

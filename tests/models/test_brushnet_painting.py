@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from diffusers import DDIMScheduler, DiffusionPipeline
+from diffusers import DDIMScheduler
 
 from deployments.models.brushnet_calls import known_latents, known_pixels
 from deployments.models.brushnet_files import read_brushnet
@@ -15,7 +15,16 @@ from inpaint.errors import (
     WeightsCorruptError,
     WeightsMissingError,
 )
-from tests.models.painting import QUICK, difference, load, order, paint, picture
+from tests.models.painting import (
+    QUICK,
+    difference,
+    load,
+    order,
+    paint,
+    picture,
+    pointers,
+    stopped_at_step_2,
+)
 from tests.standins.brushnet import CONFIG, WEIGHTS, write_brushnet
 from tests.standins.diffusion import copy_folder, flag_everything
 
@@ -170,9 +179,9 @@ def test_several_stay_loaded_and_requests_choose(model, brushnet, family, tmp_pa
 def test_checkpoint_and_networks_have_one_set_of_weights(model, brushnet):
     wanted = order({"brushnet": brushnet}, enable_brushnet=True)
     first, second = (call_of(model._shared, wanted).pipeline for _ in range(2))
-    shared = {tensor.data_ptr() for tensor in model._shared.unet.parameters()}
+    shared = pointers(model._shared.unet)
     for pipeline in (first, second):
-        assert {tensor.data_ptr() for tensor in pipeline.unet.view.parameters()} == shared
+        assert pointers(pipeline.unet.view) == shared
         assert pipeline.vae is model._shared.vae
     assert first.unet.network is second.unet.network
     assert first.unet is not second.unet
@@ -200,23 +209,11 @@ def test_a_brushnet_of_another_base_is_refused_and_the_model_goes_on(model, fami
     np.testing.assert_array_equal(paint(model), usual)
 
 
-class StopRunError(Exception):
-    pass
-
-
 def test_an_error_in_on_step_ends_the_run_at_once(model, brushnet):
     usual, plain = brush(model, brushnet), paint(model)
-    seen = []
-
-    def stop_at_2(step):
-        seen.append(step.number)
-        if step.number == 2:
-            raise StopRunError
-
     params = QUICK.model_copy(update={"enable_brushnet": True, "sd_steps": 6})
-    with pytest.raises(StopRunError):
-        model.paint(*picture(), params, {"brushnet": brushnet}, stop_at_2)
-    assert seen == [1, 2]
+    with stopped_at_step_2() as on_step:
+        model.paint(*picture(), params, {"brushnet": brushnet}, on_step)
     np.testing.assert_array_equal(brush(model, brushnet), usual)
     np.testing.assert_array_equal(paint(model), plain)
 
@@ -249,30 +246,21 @@ def test_low_mem_encodes_the_known_picture_in_tiles(diffusion_folder, family, br
 
 
 def test_offloading_moves_both_networks_and_leaves_nothing(
-    diffusion_folder, family, brushnet, monkeypatch
+    diffusion_folder, family, brushnet, offloading
 ):
-    """The hooks are real, their device is the CPU."""
-    asked = []
-    original = DiffusionPipeline.enable_model_cpu_offload
-
-    def enable(self, gpu_id=None, device=None):
-        asked.append(self)
-        original(self, gpu_id, "cpu")
-
     usual = brush(load(diffusion_folder(family, 4)), brushnet)
-    monkeypatch.setattr(DiffusionPipeline, "enable_model_cpu_offload", enable)
     model = load(diffusion_folder(family, 4), cpu_offload=True, device="cuda")
     hooked = []
 
     def watch(_):
-        [shell] = [pipeline for pipeline in asked if isinstance(pipeline.unet, BrushNetUNet)]
-        hooked.append(hasattr(shell.unet, "_hf_hook"))
+        [unet] = [shell.unet for shell, _ in offloading if isinstance(shell.unet, BrushNetUNet)]
+        hooked.append(hasattr(unet, "_hf_hook"))
 
     params = QUICK.model_copy(update={"enable_brushnet": True})
     painted = model.paint(*picture(), params, {"brushnet": brushnet}, watch)
     np.testing.assert_array_equal(painted, usual)
     assert hooked == [True] * 3
-    parts = [*model._shared.checkpoint.parts.values(), asked[-1].unet]
+    parts = [*model._shared.checkpoint.parts.values(), offloading[-1][0].unet]
     assert not any(hasattr(part, "_hf_hook") for part in parts)
 
 

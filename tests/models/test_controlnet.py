@@ -14,7 +14,16 @@ from deployments.models.control_pictures import edges, holes
 from deployments.models.samplers import make_scheduler
 from deployments.models.stable_diffusion_variants import call_of
 from inpaint.errors import ContentRefusedError, WeightsMissingError
-from tests.models.painting import QUICK, difference, load, order, paint, picture
+from tests.models.painting import (
+    QUICK,
+    difference,
+    load,
+    modules_of,
+    order,
+    paint,
+    picture,
+    stopped_at_step_2,
+)
 from tests.standins.controlnets import write_controlnet, write_depth_estimator
 from tests.standins.diffusion import copy_folder, flag_everything, write_lcm_lora
 
@@ -202,8 +211,7 @@ def bytes_of(*networks):
 def test_variants_of_a_checkpoint_share_its_weights(model, canny, inpaint, tmp_path):
     """Plain, with LCM-LoRA, with two ControlNets: each adds its own weights and no other."""
     lora = {"lcm-lora": write_lcm_lora(tmp_path, model._shared.unet, rank=4)}
-    parts = model._shared.checkpoint.parts.values()
-    own = bytes_of(*(part for part in parts if isinstance(part, torch.nn.Module)))
+    own = bytes_of(*modules_of(model._shared.checkpoint.parts.values()))
     variants = [
         pipeline_of(model, {}),
         pipeline_of(model, lora, sd_lcm_lora=True),
@@ -214,7 +222,9 @@ def test_variants_of_a_checkpoint_share_its_weights(model, canny, inpaint, tmp_p
     low_rank = sum(
         tensor.nbytes for name, tensor in variants[1].unet.named_parameters() if "lora_" in name
     )
-    everything = bytes_of(*(part for call in variants for part in modules_of(call)))
+    everything = bytes_of(
+        *(part for call in variants for part in modules_of(call.components.values()))
+    )
     beside = [sum(bytes_of(net).values()) for net in nets]
     text = {key: size for key, size in own.items() if key not in everything}
     assert sum(everything.values()) + sum(text.values()) == sum(own.values()) + low_rank + sum(
@@ -224,10 +234,6 @@ def test_variants_of_a_checkpoint_share_its_weights(model, canny, inpaint, tmp_p
     assert not bytes_of(*nets).keys() & own.keys()
     assert variants[1].unet is variants[3].unet
     assert all(call.vae is model._shared.vae for call in variants)
-
-
-def modules_of(pipeline):
-    return [part for part in pipeline.components.values() if isinstance(part, torch.nn.Module)]
 
 
 def text_encoders_of(model):
@@ -296,11 +302,8 @@ def test_offloading_takes_the_depth_estimator_along(diffusion_folder):
 def test_a_run_that_ends_early_leaves_nothing_behind(model, canny):
     usual = paint(model, canny, **ON)
 
-    def stop(step):
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        model.paint(*picture(), order(**ON).params, canny, stop)
+    with stopped_at_step_2() as on_step:
+        model.paint(*picture(), order(**ON).params, canny, on_step)
     np.testing.assert_array_equal(paint(model, canny, **ON), usual)
 
 

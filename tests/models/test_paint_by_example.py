@@ -18,7 +18,7 @@ from inpaint.diffusion import DiffusionModel
 from inpaint.errors import ContentRefusedError, ParamsError, WeightsCorruptError
 from inpaint.params import DiffusionParams, Sampler
 from inpaint.protocols import LoadOptions
-from tests.models.painting import QUICK, SPEC, difference, picture
+from tests.models.painting import QUICK, SPEC, difference, picture, stopped_at_step_2
 from tests.standins.damage import DAMAGES
 from tests.standins.diffusion import (
     copy_folder,
@@ -211,15 +211,8 @@ def test_steps_bring_previews_where_they_are_asked_for(model):
 
 def test_an_error_from_a_step_ends_the_run(model):
     usual = paint(model)
-    seen = []
-
-    def stop(step):
-        seen.append(step.number)
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        model.paint(*picture(), QUICK, {}, stop, False, example())
-    assert seen == [1]
+    with stopped_at_step_2() as on_step:
+        model.paint(*picture(), QUICK, {}, on_step, False, example())
     np.testing.assert_array_equal(paint(model), usual)
 
 

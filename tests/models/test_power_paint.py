@@ -16,7 +16,7 @@ from deployments.models.stable_diffusion_parts import Plan
 from inpaint.diffusion import DiffusionModel
 from inpaint.errors import ContentRefusedError, ParamsError, WeightsCorruptError
 from inpaint.protocols import LoadOptions
-from tests.models.painting import QUICK, SPEC, difference, paint, picture
+from tests.models.painting import QUICK, SPEC, difference, paint, picture, stopped_at_step_2
 from tests.standins.diffusion import (
     age_text_encoder,
     copy_folder,
@@ -181,17 +181,12 @@ def test_steps_are_reported_and_can_end_the_run(model):
     steps = []
     usual = paint(model, steps=steps, sd_steps=6, sd_strength=0.5)
     assert [(step.number, step.total) for step in steps] == [(1, 3), (2, 3), (3, 3)]
-    seen = []
-
-    def stop_at_2(step):
-        assert step.preview.shape == (8, 12, 3)
-        seen.append(step.number)
-        if step.number == 2:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        model.paint(*picture(), QUICK, {}, stop_at_2, previews=True)
-    assert seen == [1, 2]
+    assert [step.preview for step in steps] == [None] * 3
+    with stopped_at_step_2() as on_step:
+        model.paint(*picture(), QUICK, {}, on_step)
+    shown = []
+    model.paint(*picture(), QUICK, {}, shown.append, previews=True)
+    assert [step.preview.shape for step in shown] == [(8, 12, 3)] * 3
     np.testing.assert_array_equal(paint(model, sd_steps=6, sd_strength=0.5), usual)
 
 

@@ -19,22 +19,30 @@ from inpaint.errors import (
     WeightsCorruptError,
     WeightsMissingError,
 )
-from tests.models.painting import QUICK, difference, load, order, paint, picture
-from tests.standins.brushnet import CONFIG
+from tests.models.painting import (
+    QUICK,
+    difference,
+    load,
+    order,
+    paint,
+    picture,
+    pointers,
+    stopped_at_step_2,
+)
+from tests.standins.brushnet import CONFIG, record, small_config
 from tests.standins.clip_vocabulary import write_vocabulary
 from tests.standins.damage import DAMAGES
 from tests.standins.diffusion import copy_folder, edit_json, flag_everything, random_unet
 from tests.standins.power_paint import (
     BRUSHNET_WEIGHTS,
-    record,
-    small_config,
+    NETWORK,
     teach_words,
     write_power_paint_v2,
 )
 
 ALIKE = ("object-remove", "outpainting")
 """They have the same words: what makes the latter another task is the picture's new border."""
-NETWORK, ENCODER = "PowerPaint_Brushnet", "text_encoder_brushnet"
+ENCODER = "text_encoder_brushnet"
 
 
 @pytest.fixture(scope="module")
@@ -65,12 +73,8 @@ def called(model, folder, **params):
     return call, call.pipeline.unet
 
 
-def pointers(network):
-    return {tensor.data_ptr() for tensor in network.parameters()}
-
-
 def test_tensors_are_those_of_the_published_checkpoint():
-    published = record()
+    published = record("power_paint_v2")
     with torch.device("meta"):
         network = BrushNet(BrushNetConfig.model_validate(published["config"]))
     shapes = {key: list(tensor.shape) for key, tensor in network.state_dict().items()}
@@ -81,7 +85,7 @@ def test_tensors_are_those_of_the_published_checkpoint():
 def test_network_is_the_unet_with_outlets():
     """With a UNet's weights and plain outlets, its states are the UNet's own, to the last one."""
     unet = random_unet("sd15", 4).eval()
-    network = BrushNet(BrushNetConfig.model_validate(small_config())).eval()
+    network = BrushNet(BrushNetConfig.model_validate(small_config("power_paint_v2"))).eval()
     state = network.state_dict()
     state |= {key: value for key, value in unet.state_dict().items() if key in state}
     state["conv_in_condition.bias"] = unet.conv_in.bias
@@ -246,14 +250,13 @@ def test_steps_are_reported_and_can_end_the_run(model, folder):
     usual = power_paint(model, folder, steps)
     assert [(step.number, step.total) for step in steps] == [(1, 3), (2, 3), (3, 3)]
 
-    def stop(step):
-        assert step.preview.shape == (8, 12, 3)
-        raise KeyboardInterrupt
-
     params = QUICK.model_copy(update={"enable_powerpaint_v2": True})
     plain = paint(model)
-    with pytest.raises(KeyboardInterrupt):
-        model.paint(*picture(), params, {ROLE: folder}, stop, previews=True)
+    with stopped_at_step_2() as on_step:
+        model.paint(*picture(), params, {ROLE: folder}, on_step)
+    shown = []
+    model.paint(*picture(), params, {ROLE: folder}, shown.append, previews=True)
+    assert [step.preview.shape for step in shown] == [(8, 12, 3)] * 3
     np.testing.assert_array_equal(power_paint(model, folder), usual)
     np.testing.assert_array_equal(paint(model), plain)
 

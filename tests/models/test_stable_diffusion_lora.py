@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 from deployments.models.lora_views import LORA_FILE, share
 from deployments.models.stable_diffusion_variants import call_of
 from inpaint.errors import WeightsCorruptError, WeightsMissingError
-from tests.models.painting import difference, load, order, paint
+from tests.models.painting import difference, load, order, paint, pointers
 from tests.standins.damage import DAMAGES
 from tests.standins.diffusion import random_unet, write_lcm_lora
 
@@ -27,10 +27,6 @@ def lora(model, tmp_path):
 def lora_unet(model, lora):
     wanted = order({"lcm-lora": lora}, sd_lcm_lora=True)
     return call_of(model._shared, wanted).pipeline.unet
-
-
-def pointers(network):
-    return {tensor.data_ptr() for tensor in network.parameters()}
 
 
 def merged(unet, path):

@@ -155,7 +155,7 @@ def test_second_process_waits_for_a_repository(server, store, monkeypatch):
             let_go.set()
 
         fetch(hub_spec(), store, take_note)
-    assert told[0] == Progress("org/name", 0, None)
+    assert told[0] == Progress("org/name", 0, None, is_elsewhere=True)
     assert store.state(hub_spec()) is ModelState.DOWNLOADED
 
 

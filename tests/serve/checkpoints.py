@@ -7,6 +7,7 @@ from pathlib import Path
 from deployments.weights.layout import HUB
 from tests.conftest import png
 from tests.standins.diffusion import (
+    NARROW,
     Family,
     random_unet,
     write_folder,
@@ -14,8 +15,6 @@ from tests.standins.diffusion import (
     write_lcm_lora,
 )
 
-WIDTH = 4
-"""Of the first level: no run of these takes fewer than 512x512 px, and there are many."""
 SD15 = "runwayml/stable-diffusion-inpainting"
 SDXL = "diffusers/stable-diffusion-xl-1.0-inpainting-0.1"
 CHECKPOINTS: dict[str, tuple[Family, int]] = {
@@ -39,12 +38,12 @@ def write_checkpoints(model_dir: Path) -> dict[str, Path]:
     """All of them and their LCM-LoRAs where huggingface_hub keeps them. Returns the snapshots."""
     hub = model_dir / HUB
     for name, family in LCM_LORAS.items():
-        write_hub_folder(hub, name, partial(write_lcm_lora, unet=random_unet(family, 9, WIDTH)))
+        write_hub_folder(hub, name, partial(write_lcm_lora, unet=random_unet(family, 9, NARROW)))
     return {
         name: write_hub_folder(
             hub,
             name,
-            partial(write_folder, family=family, channels=channels, seed=seed, width=WIDTH),
+            partial(write_folder, family=family, channels=channels, seed=seed, width=NARROW),
         )
         for seed, (name, (family, channels)) in enumerate(CHECKPOINTS.items())
     }

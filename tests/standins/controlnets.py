@@ -7,20 +7,25 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tests.standins.diffusion import Family, random_unet
+from tests.standins.diffusion import WIDTH, Family, random_unet
 
 DEPTH_PX = 64
 """Side of the square that the depth estimator looks at; 384 in the published one."""
+SIGHT, NARROW_SIGHT = (16, 32, 96, 256), (4, 8, 8, 16)
+"""Channels of what reads the control picture: the published ones, and those beside narrow UNets."""
 
 
-def random_controlnet(family: Family, seed: int = 0) -> Any:
-    """A ControlNet for `random_unet(family, ...)`, as after training: what it sees counts."""
+def random_controlnet(family: Family, seed: int = 0, width: int = WIDTH) -> Any:
+    """A ControlNet for `random_unet` of that width, as after training: what it sees counts."""
     import torch
     from diffusers import ControlNetModel
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = ControlNetModel.from_unet(random_unet(family, 4))
+        network = ControlNetModel.from_unet(
+            random_unet(family, 4, width),
+            conditioning_embedding_out_channels=NARROW_SIGHT if width < WIDTH else SIGHT,
+        )
         sight = network.controlnet_cond_embedding
         for layer in (sight.conv_in, *sight.blocks, sight.conv_out):
             torch.nn.init.kaiming_normal_(layer.weight)
@@ -36,11 +41,12 @@ def write_controlnet(
     seed: int = 0,
     variant: str | None = None,
     pickled: bool = False,
+    width: int = WIDTH,
 ) -> Path:
     """A ControlNet in diffusers' layout, in float16 where the variant says so. Returns `folder`."""
     import torch
 
-    network = random_controlnet(family, seed)
+    network = random_controlnet(family, seed, width)
     if variant == "fp16":
         network.to(torch.float16)
     network.save_pretrained(folder, variant=variant, safe_serialization=not pickled)

@@ -16,11 +16,15 @@ Family = Literal["sd15", "sdxl"]
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 WIDTH = 32
 """Of the first level; the least that 32 groups of normalisation allow."""
+NARROW = 4
+"""The same for runs of 512x512 px, which take half a second then."""
 TEXT_WIDTH = 64
 SECOND_WIDTH = 128
 """Of SDXL's second text encoder. Unlike the first's: by that, diffusers tells them apart."""
 TEXT_LAYERS = 2
 """SDXL reads the last but one."""
+SIZE_NUMBERS = 6 * 256
+"""Of what SDXL's UNet is told of sizes; the rest of that input is the pooled prompt."""
 
 SCHEDULERS: dict[Family, dict[str, object]] = {
     "sd15": {"_class_name": "PNDMScheduler"},
@@ -79,7 +83,7 @@ def random_unet(family: Family, channels: int, width: int = WIDTH) -> Any:
         use_linear_projection=True,
         addition_embed_type="text_time",
         addition_time_embed_dim=256,
-        projection_class_embeddings_input_dim=6 * 256 + SECOND_WIDTH,
+        projection_class_embeddings_input_dim=SIZE_NUMBERS + SECOND_WIDTH,
     )
 
 

@@ -4,7 +4,15 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tests.standins.diffusion import NOISE, SCHEDULERS, TEXT_WIDTH, random_checker, random_unet
+from tests.standins.diffusion import (
+    NOISE,
+    SCHEDULERS,
+    TEXT_WIDTH,
+    WIDTH,
+    random_checker,
+    random_unet,
+    random_vae,
+)
 
 LOOK_PX = 32
 """Side of the square that the image encoder looks at; 224 in the published one."""
@@ -42,18 +50,18 @@ def random_encoder() -> Any:
     return encoder
 
 
-def write_paint_by_example(folder: Path, *, seed: int = 0, checker: bool = False) -> Path:
+def write_paint_by_example(
+    folder: Path, *, seed: int = 0, checker: bool = False, width: int = WIDTH
+) -> Path:
     """The pipeline in diffusers' layout, with the published names. Returns `folder`."""
     import torch
     from safetensors.torch import load_file, save_file
 
-    from tests.standins.diffusion import random_vae
-
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         networks = {
-            "unet": random_unet("sd15", 9),
-            "vae": random_vae("sd15"),
+            "unet": random_unet("sd15", 9, width),
+            "vae": random_vae("sd15", width),
             "image_encoder": random_encoder(),
         }
         if checker:

@@ -7,14 +7,12 @@ text encoder's rows for them. Importing this imports no torch.
 
 import json
 from pathlib import Path
-from typing import Any
 
-from tests.standins.brushnet import CONFIG, FULL_WIDTH, random_weights
+from tests.standins.brushnet import random_weights, save_brushnet, small_config, small_shapes
 from tests.standins.clip_vocabulary import write_vocabulary
-from tests.standins.diffusion import TEXT_WIDTH, WIDTH, random_text_encoder, write_folder
+from tests.standins.diffusion import WIDTH, random_text_encoder, write_folder
 
-RECORD = Path(__file__).parents[1] / "data" / "power_paint_v2_brushnet.json"
-FULL_TEXT_WIDTH = 768
+NETWORK = "PowerPaint_Brushnet"
 BRUSHNET_WEIGHTS = "diffusion_pytorch_model.fp16.safetensors"
 
 WORDS = ("P_ctxt", "P_shape", "P_obj")
@@ -22,9 +20,11 @@ WORDS = ("P_ctxt", "P_shape", "P_obj")
 ADDED = tuple(f"{word}_{number}" for word in WORDS for number in range(10))
 
 
-def write_power_paint(folder: Path, *, variant: str | None = None, checker: bool = False) -> Path:
+def write_power_paint(
+    folder: Path, *, variant: str | None = None, checker: bool = False, width: int = WIDTH
+) -> Path:
     """Version 1: a 9-channel Stable Diffusion 1.5 that knows the words. Returns `folder`."""
-    write_folder(folder, "sd15", 9, variant=variant, checker=checker)
+    write_folder(folder, "sd15", 9, variant=variant, checker=checker, width=width)
     teach_words(folder / "tokenizer", folder / "text_encoder", variant=variant)
     return folder
 
@@ -65,50 +65,26 @@ def add_words(tokenizer: Path, entries: int) -> None:
     path.write_text(json.dumps(settings | {"added_tokens_decoder": known}, indent=2))
 
 
-def record() -> dict[str, Any]:
-    """The published config of version 2's BrushNet, and the shapes of its tensors by name."""
-    return dict(json.loads(RECORD.read_text()))
-
-
-def small_config() -> dict[str, Any]:
-    """For the UNet of `tests.standins.diffusion.random_unet`."""
-    config: dict[str, Any] = record()["config"]
-    widths = [_small(width) for width in config["block_out_channels"]]
-    return config | {"block_out_channels": widths, "cross_attention_dim": TEXT_WIDTH}
-
-
-def small_shapes() -> dict[str, tuple[int, ...]]:
-    """The published shapes at the widths of `small_config`."""
-    return {key: tuple(map(_small, shape)) for key, shape in record()["tensors"].items()}
-
-
-def _small(width: int) -> int:
-    if width == FULL_TEXT_WIDTH:
-        return TEXT_WIDTH
-    return width * WIDTH // FULL_WIDTH if width % FULL_WIDTH == 0 else width
-
-
-def write_power_paint_v2(folder: Path, *, seed: int = 0, zeroed: bool = False) -> Path:
+def write_power_paint_v2(
+    folder: Path, *, seed: int = 0, zeroed: bool = False, width: int = WIDTH
+) -> Path:
     """Version 2's three folders, its weights in float16 as IOPaint asks for them. Returns `folder`.
 
     Args:
         folder: is made.
         seed: decides the BrushNet's weights.
         zeroed: let the BrushNet's output convolutions be zero, as they are before training.
+        width: of the UNet that it is to guide, `tests.standins.diffusion.random_unet`.
     """
     import torch
-    from safetensors.torch import save_file
 
     teach_words(folder / "tokenizer", folder / "text_encoder_brushnet", variant="fp16")
-    state = random_weights(small_shapes(), seed)
+    state = random_weights(small_shapes("power_paint_v2", width), seed)
     for key in state:
         if key.startswith("brushnet_"):  # or else nothing of the UNet's own would be left
             state[key] *= 0 if zeroed else 1 / 4
         if "attn2.to_v" in key or "attn2.to_out" in key:  # let words count, as training does
             state[key] *= 4
-    network = folder / "PowerPaint_Brushnet"
-    network.mkdir()
-    (network / CONFIG).write_text(json.dumps(small_config(), indent=2))
     half = {key: tensor.to(torch.float16) for key, tensor in state.items()}
-    save_file(half, network / BRUSHNET_WEIGHTS, metadata={"format": "pt"})
+    save_brushnet(folder / NETWORK, small_config("power_paint_v2", width), half, BRUSHNET_WEIGHTS)
     return folder
