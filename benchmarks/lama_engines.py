@@ -18,10 +18,10 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from deployments.devices import default_threads
 from deployments.models.lama import Network, load_torchscript, read_network
 from deployments.models.lama_openvino import open_engine
 from inpaint.arrays import Size
+from inpaint.cpus import usable_cpus
 from tests.standins.lama import write_lama_torchscript
 
 T = TypeVar("T")
@@ -35,7 +35,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--runs", type=int, default=7)
-    parser.add_argument("--threads", type=int, default=default_threads())
+    parser.add_argument("--threads", type=int, default=usable_cpus())
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     with tempfile.TemporaryDirectory() as folder:
