@@ -22,13 +22,15 @@ Block = dict[str, Any]
 
 EVERYWHERE: Block = {
     "http_options": {"host": "0.0.0.0"},  # noqa: S104  network policies say who reaches it
+    "logging_config": {"encoding": "JSON"},
     "args": {
         "model_dir": "/models",
         "model_dir_access": "readonly",
         "access": {"auth": "required", "api_keys": "/etc/inpaint-serve/keys.yaml"},
     },
 }
-"""True of every cluster: pods listen on their own address and want keys; a Job fetches weights."""
+"""True of every cluster: pods listen on their own address and want keys; a Job fetches weights;
+something collects logs."""
 
 
 class PlainDumper(yaml.SafeDumper):
@@ -65,13 +67,23 @@ def serve_config(overlay: Path) -> Block:
     document = _read(ROOT / changes.source)
     [app] = document["applications"]
     document["http_options"] = merged(document["http_options"], EVERYWHERE["http_options"])
+    logs = EVERYWHERE["logging_config"]
+    document["logging_config"] = merged(document.get("logging_config", {}), logs)
     families = _changed(app["args"]["families"], "deployment", changes.families)
     app["args"] = merged(app["args"], EVERYWHERE["args"], changes.args, {"families": families})
     app["deployments"] = [
-        merged(entry, _rule(entry, changes), changes.deployments.get(entry["name"], {}))
+        merged(
+            _with(logs, entry), _rule(entry, changes), changes.deployments.get(entry["name"], {})
+        )
         for entry in _changed(app["deployments"], "name", changes.deployments)
     ]
     return document
+
+
+def _with(logs: Block, entry: Block) -> Block:
+    """A deployment's own `logging_config` takes the place of the document's, all of it."""
+    own = entry.get("logging_config")
+    return entry if own is None else merged(entry, {"logging_config": logs})
 
 
 def _rule(entry: Block, changes: Changes) -> Block:
