@@ -32,6 +32,7 @@ bench: $(VENV)/.test
 # The Serve config inside each overlay's RayService.
 k8s: $(VENV)/.run
 	$(BIN)/python -m k8s.generate
+	$(BIN)/python -m k8s.dashboard
 
 # What is installed is recorded by one file for each purpose, so that nothing is installed twice.
 $(VENV)/.run: pyproject.toml constraints.txt | $(BIN)/python

@@ -27,9 +27,10 @@ class Affinity:
     """How much a request puts up with to find its model loaded."""
 
     empty_after_s: float = 5.0
-    """How long all holders are full before a request takes a replica without any model."""
+    """How long all holders are busy before a request takes the last replica without any model."""
     occupied_after_s: float = 30.0
-    """The same for one whose models have to go: about three loads."""
+    """How long a request waits for a full holder before it takes a replica whose models have to go:
+    about three loads."""
 
 
 class Demand:
@@ -51,27 +52,63 @@ class Demand:
         return float(amount * 0.5 ** ((self._clock() - when) / self.HALF_LIFE_S))
 
 
+class Rush:
+    """For how long the holders of each model have been busy whenever somebody looked."""
+
+    FORGET_S = 60.0
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._known: dict[str, tuple[float, float]] = {}  # by model: since when, and last seen
+
+    def note(self, model: str, is_busy: bool) -> float:
+        """Take note of a look; for how many seconds all looks have found them busy."""
+        if not is_busy:
+            self._known.pop(model, None)
+            return 0.0
+        now = self._clock()
+        since, seen = self._known.get(model, (now, now))
+        since = now if now - seen > self.FORGET_S else since
+        self._known[model] = (since, now)
+        return now - since
+
+    def ease(self, model: str) -> None:
+        """Count from now on: the model has got another replica."""
+        self._known[model] = (self._clock(), self._clock())
+
+
+def are_busy(model: str, candidates: Sequence[Candidate[Name]]) -> bool:
+    """Whether replicas hold the model and none of them is idle."""
+    queues = [one.queue for one in candidates if model in one.models]
+    return bool(queues) and min(queues) > 0
+
+
 def ranked(
     model: str,
     candidates: Sequence[Candidate[Name]],
     demand: Demand,
     waited_s: float,
+    busy_s: float,
     affinity: Affinity,
 ) -> list[Name]:
     """Replicas for a request for `model`, the best first; those that it should not go to are out.
 
     A load takes as long as several requests do, and pushes out what others ask for. So a request
     queues where its model is; where it is nowhere, it goes to the replica whose models are asked
-    for the least, alone. A hot model spreads to another replica once its holders have been full
-    for a while and it is asked for more than what goes out for it. However long a request has
-    waited, it never pushes out more than it brings: under overload all requests wait long, and
-    loads would only make it worse.
+    for the least, alone. A hot model spreads to an empty replica once its holders have been busy
+    for a while; the more of those there are, the shorter, and the last is kept the longest for a
+    model that nobody holds. It spreads to another's replica once a request has waited for long,
+    and it is asked for more than what goes out for it. However long a request has waited, it never
+    pushes out more than it brings: under overload all requests wait long, and loads would only
+    make it worse.
 
     Args:
         model: what the request asks for.
-        candidates: all replicas.
+        candidates: all replicas; the first of two holders with equal queues wins. Two that hold
+            nothing are told apart by name, so that all callers send a model to the same one.
         demand: of all models.
         waited_s: how long the request has been looking for a replica with room.
+        busy_s: how long no holder has been idle.
         affinity: what it puts up with.
     """
 
@@ -84,13 +121,16 @@ def ranked(
     holders = sorted((one for one in candidates if model in one.models), key=_queue)
     others = sorted(
         (one for one in candidates if model not in one.models),
-        key=lambda one: (bool(one.models), worth(one), one.queue),
+        key=lambda one: (bool(one.models), worth(one), one.queue, str(one.name)),
     )
     if not holders or not others:
         return _names([*holders, *others[:1]])
-    limit_s = affinity.occupied_after_s if others[0].models else affinity.empty_after_s
+    if empty := [one for one in others if not one.models]:
+        spreads = busy_s >= affinity.empty_after_s / len(empty)
+        return _names([empty[0], *holders] if spreads else holders)
     gains = demand.of(model) / (len(holders) + 1) > worth(others[0])
-    return _names([*holders, others[0]] if gains and waited_s >= limit_s else holders)
+    spreads = gains and waited_s >= affinity.occupied_after_s
+    return _names([*holders, others[0]] if spreads else holders)
 
 
 def _queue(candidate: Candidate[Name]) -> int:

@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Self, TypeVar
 
@@ -47,22 +48,28 @@ class DeviceThread:
     def __init__(self, name: str) -> None:
         self._executor = ThreadPoolExecutor(1, thread_name_prefix=name)
         self._began: float | None = None
+        self._patience = 1.0
         self._is_lost = False
 
     def check(self, hang_after_s: float) -> None:
         """Raise when only a restart can help: the device is lost, or a call never ends."""
         if self._is_lost:
             raise RuntimeError("The device reported an error that outlives the request.")
-        began = self._began
-        if began is not None and time.monotonic() - began > hang_after_s:
-            raise RuntimeError(f"A forward has run for over {hang_after_s:.0f} s.")
+        began, limit_s = self._began, hang_after_s * self._patience
+        if began is not None and time.monotonic() - began > limit_s:
+            raise RuntimeError(f"A forward has run for over {limit_s:.0f} s.")
 
     def beat(self) -> None:
         """Let `check` be patient anew. Called by the running call, each time that it has got on."""
         self._began = time.monotonic()
 
-    async def run(self, call: Callable[[], T], blame: Blame) -> T:
-        """The answer of `call`.
+    async def run(self, call: Callable[[], T], blame: Blame, patience: float = 1.0) -> T:
+        """The answer of `call`, whose log lines are the caller's: they have its request's id.
+
+        Args:
+            call: foreign code.
+            blame: what to say when it fails.
+            patience: how many times as long as others it may take before it counts as hung.
 
         Raises:
             OutOfMemoryError: it did not fit; the replica goes on.
@@ -70,7 +77,7 @@ class DeviceThread:
         """
         try:
             return await asyncio.get_running_loop().run_in_executor(
-                self._executor, self._timed, call
+                self._executor, copy_context().run, self._timed, call, patience
             )
         except InpaintError:
             raise
@@ -85,10 +92,11 @@ class DeviceThread:
             return OutOfMemoryError(blame.too_large, blame.context)
         self._is_lost = self._is_lost or trouble == "device-lost"
         facts = " ".join(f"{key}={value}" for key, value in blame.context.items())
-        logger.error("model failed: %s", facts, exc_info=error)
+        logger.error("model failed: %s", facts, exc_info=error, extra=dict(blame.context))
         return ModelError(blame.failed, blame.context)
 
-    def _timed(self, call: Callable[[], T]) -> T:
+    def _timed(self, call: Callable[[], T], patience: float) -> T:
+        self._patience = patience
         self._began = time.monotonic()
         try:
             return call()

@@ -1,9 +1,8 @@
 """What a replica must know of its device: threads, memory, and which errors are fatal."""
 
 import gc
-import os
 import sys
-from typing import Literal
+from typing import Any, Literal
 
 import cv2
 
@@ -39,11 +38,6 @@ def cap_memory(device: str, share: float) -> None:
         torch.cuda.set_per_process_memory_fraction(share, device)
 
 
-def default_threads() -> int:
-    """As many as the process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def bound_threads(count: int) -> None:
     """Let numeric libraries use `count` threads. Call on the thread that computes.
 
@@ -51,7 +45,7 @@ def bound_threads(count: int) -> None:
     exports OMP_NUM_THREADS from the replica's CPU share, which is a scheduling figure only.
     """
     cv2.setNumThreads(count)
-    torch = sys.modules.get("torch")
+    torch = _imported_torch()
     if torch is not None and torch.get_num_threads() != count:
         torch.set_num_threads(count)
 
@@ -59,9 +53,15 @@ def bound_threads(count: int) -> None:
 def free_memory() -> None:
     """Give back what dropped models held. Called after an eviction or an out-of-memory error."""
     gc.collect()
-    torch = sys.modules.get("torch")
+    torch = _imported_torch()
     if torch is not None and torch.cuda.is_available():
         torch.cuda.empty_cache()
+
+
+def _imported_torch() -> Any:
+    """torch, or None while it is not here: on another thread a load may be importing it."""
+    torch = sys.modules.get("torch")
+    return None if getattr(getattr(torch, "__spec__", None), "_initializing", False) else torch
 
 
 def trouble_of(error: BaseException) -> Trouble | None:

@@ -14,11 +14,13 @@ from deployments.affinity import MODELS, RoutingStats
 from deployments.device_thread import Blame, DeviceThread
 from deployments.family import FamilySetup, Report
 from deployments.model_host import ModelHost, check_answer
+from deployments.observer import SILENT, ReplicaObserver
 from deployments.runners import load_runner
+from deployments.spans import forward_spans
 from inpaint.adapters import asked_for
 from inpaint.arrays import Image, Mask, check_pair
 from inpaint.diffusion import DiffusionModel, Step
-from inpaint.errors import OutOfMemoryError, RequestCancelledError
+from inpaint.errors import InpaintError, RequestCancelledError
 from inpaint.params import DiffusionParams
 from inpaint.protocols import LoadOptions, Painted
 from inpaint.settings import DiffusionConfig
@@ -40,6 +42,8 @@ class _Run:
     previews: bool
     example: Image | None
     arrived: float
+    ready: float = field(default_factory=time.perf_counter)
+    """When the model was there."""
     events: asyncio.Queue[Step | None] = field(default_factory=asyncio.Queue)
     """Steps; None when the run has ended."""
     begun: threading.Event = field(default_factory=threading.Event)
@@ -59,11 +63,20 @@ class DiffusionReplica:
     their models were ready. A caller who goes stops the run at its next step, or before it begins.
     """
 
-    def __init__(self, setup: FamilySetup, name: str, report: Report) -> None:
+    def __init__(
+        self,
+        setup: FamilySetup,
+        name: str,
+        report: Report,
+        observer: ReplicaObserver = SILENT,
+    ) -> None:
         self._config = DiffusionConfig()
+        self._observer = observer
         self._setup = setup
         self._runs = DeviceThread("run")
-        self._host = ModelHost(setup, name, report, self._read_model, self._config.max_loaded_mb)
+        self._host = ModelHost(
+            setup, name, report, self._read_model, self._config.max_loaded_mb, observer
+        )
 
     def reconfigure(self, config: dict[str, Any]) -> None:
         """Take over the deployment's `user_config`; the running picture ends under the old one."""
@@ -72,7 +85,7 @@ class DiffusionReplica:
 
     async def check_health(self) -> None:
         """Raise when only a restart can help: the device is lost, or a step never ends."""
-        self._runs.check(self._config.hang_after_s)
+        self._runs.check(self._setup.hang_after_s(self._config.hang_after_s))
         await self._host.check_health()
 
     def record_routing_stats(self) -> RoutingStats:
@@ -116,7 +129,9 @@ class DiffusionReplica:
             try:
                 while (step := await run.events.get()) is not None:
                     yield step
-                yield await work
+                painted = await work
+                forward_spans(model, painted.queue_ms, painted.forward_ms)
+                yield painted
             finally:
                 self._stop(run, work)
 
@@ -133,10 +148,17 @@ class DiffusionReplica:
         async with self._host.pinned(run.name):
             loop = asyncio.get_running_loop()
             try:
-                return await self._runs.run(partial(self._paint, model, run, loop), _blame_of(run))
-            except OutOfMemoryError:
-                await self._host.evict_idle()
+                painted = await self._runs.run(
+                    partial(self._paint, model, run, loop), _blame_of(run)
+                )
+            except RequestCancelledError:
                 raise
+            except InpaintError as error:
+                await self._host.forward_failed(run.name, error)
+                raise
+        waited_s = painted.queue_ms / 1e3 - (run.ready - run.arrived)
+        self._observer.ran(run.name, [waited_s], painted.forward_ms / 1e3)
+        return painted
 
     def _paint(self, model: DiffusionModel, run: _Run, loop: asyncio.AbstractEventLoop) -> Painted:
         """Runs on the thread that computes; RequestCancelledError when the caller has gone."""

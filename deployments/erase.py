@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,14 +15,19 @@ from deployments.device_thread import Blame, DeviceThread
 from deployments.family import FamilySetup, Report
 from deployments.keyed_batcher import KeyedBatcher
 from deployments.model_host import ModelHost, check_answer
+from deployments.observer import SILENT, ReplicaObserver
 from deployments.runners import load_runner
+from deployments.spans import forward_spans
 from inpaint.arrays import Image, Mask, Size, check_pair
-from inpaint.errors import OutOfMemoryError
+from inpaint.errors import InpaintError
 from inpaint.params import EraseParams
 from inpaint.protocols import InpaintModel, LoadOptions, Painted
 from inpaint.settings import EraseConfig
 from inpaint.specs import ModelSpec
 from inpaint.tiles import pad
+
+USUAL_PIXELS = 2**22
+"""Up to this many, a forward counts as hung after `hang_after_s`; a larger one in proportion."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +45,8 @@ class _Item:
     image: Image
     mask: Mask
     arrived: float
+    ready: float = field(default_factory=time.perf_counter)
+    """When its model was there."""
 
 
 class EraseReplica:
@@ -50,11 +57,23 @@ class EraseReplica:
     to run two at once, and loads on another, so that one model's load does not stop the rest.
     """
 
-    def __init__(self, setup: FamilySetup, name: str, report: Report) -> None:
+    def __init__(
+        self,
+        setup: FamilySetup,
+        name: str,
+        report: Report,
+        observer: ReplicaObserver = SILENT,
+    ) -> None:
         self._config = EraseConfig()
+        self._setup = setup
+        self._observer = observer
         self._forwards = DeviceThread("forward")
-        self._host = ModelHost(setup, name, report, _read_model, self._config.max_loaded_mb)
-        self._batcher = KeyedBatcher[_Key, _Item, Painted](self._run, self._max_items)
+        self._host = ModelHost(
+            setup, name, report, _read_model, self._config.max_loaded_mb, observer
+        )
+        self._batcher = KeyedBatcher[_Key, _Item, Painted](
+            self._run, self._max_items, observer.waiting
+        )
 
     def reconfigure(self, config: dict[str, Any]) -> None:
         """Take over the deployment's `user_config`; running forwards end under the old one."""
@@ -63,7 +82,7 @@ class EraseReplica:
 
     async def check_health(self) -> None:
         """Raise when only a restart can help: the device is lost, or a forward never ends."""
-        self._forwards.check(self._config.hang_after_s)
+        self._forwards.check(self._setup.hang_after_s(self._config.hang_after_s))
         await self._host.check_health()
 
     async def paint(self, model: str, image: Image, mask: Mask, params: EraseParams) -> Painted:
@@ -85,7 +104,9 @@ class EraseReplica:
         check_pair(image, mask)
         key = _Key(model, self._host.specs[model].size.padded(mask.shape), params)
         async with self._host.lease(model) as loaded:
-            return await self._batcher.submit(key, _Item(loaded, image, mask, arrived))
+            painted = await self._batcher.submit(key, _Item(loaded, image, mask, arrived))
+        forward_spans(model, painted.queue_ms, painted.forward_ms, painted.batch)
+        return painted
 
     async def _run(self, key: _Key, items: Sequence[_Item]) -> list[Painted]:
         """One forward. Keeps the model even if all callers have hung up meanwhile."""
@@ -93,13 +114,14 @@ class EraseReplica:
             began = time.perf_counter()
             call = partial(self._forward, items[0].model, key, items)
             try:
-                images = await self._forwards.run(call, _blame_of_forward(key))
-            except OutOfMemoryError:
-                await self._host.evict_idle()
+                images = await self._forwards.run(call, _blame_of_forward(key), _patience(key))
+            except InpaintError as error:
+                await self._host.forward_failed(key.model, error)
                 raise
-            forward_ms = 1e3 * (time.perf_counter() - began)
+            forward_s = time.perf_counter() - began
+        self._observer.ran(key.model, [began - item.ready for item in items], forward_s)
         return [
-            Painted(image, 1e3 * (began - item.arrived), forward_ms, len(items))
+            Painted(image, 1e3 * (began - item.arrived), 1e3 * forward_s, len(items))
             for image, item in zip(images, items, strict=True)
         ]
 
@@ -134,6 +156,11 @@ def _blame_of_forward(key: _Key) -> Blame:
         "e.g. hd_strategy=Crop or a lower hd_strategy_resize_limit.",
         {"model": key.model, "height": height, "width": width},
     )
+
+
+def _patience(key: _Key) -> float:
+    """A forward takes as long as its pixels are many; small ones do not differ."""
+    return max(1.0, key.size[0] * key.size[1] / USUAL_PIXELS)
 
 
 def _stacked(arrays: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:

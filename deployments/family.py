@@ -8,6 +8,13 @@ from inpaint.protocols import Engine, Precision, SafetyChecker
 from inpaint.reports import ReplicaReport
 from inpaint.specs import AdapterSpec, ModelSpec
 
+HANG_AFTER_S = 600.0
+"""When a forward on the CPU counts as hung: some do take minutes there."""
+
+HANG_AFTER_ON_GPU_S = 60.0
+"""The same where the replica has a share of a GPU. With three failed health checks, 5 s apart, half
+of a request's 120 s are left for the replica that takes over."""
+
 Report = Callable[[ReplicaReport], Awaitable[None]]
 
 
@@ -36,3 +43,7 @@ class FamilySetup:
     def precision_of(self, spec: ModelSpec) -> Precision:
         """The family's, where the model has it."""
         return self.precision if self.precision in spec.precisions else "fp32"
+
+    def hang_after_s(self, configured: float | None) -> float:
+        """When a forward counts as hung; `configured` is the family's `user_config`."""
+        return configured or (HANG_AFTER_ON_GPU_S if self.gpu_share else HANG_AFTER_S)

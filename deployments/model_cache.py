@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -25,13 +25,14 @@ class ModelCache(Generic[Model]):
     is loaded alone. Two callers of the same model share one load, two loads of different models
     run side by side, and a caller that gives up does not stop a load that others may use.
 
-    Belongs to the event loop of its first call.
+    Belongs to the event loop of its first call. Nothing is awaited while the books are changed, so
+    that neither a lock is needed nor a cancelled caller leaves them half written.
 
     Args:
         load: reads the model called `name`; what it raises reaches every caller that waits.
         cost: bytes that the model will hold.
         budget: bytes that all loaded models may hold together; can be changed at any time.
-        on_evict: called after models were dropped, to give their memory back.
+        on_evict: called with the names of models that were dropped, to give their memory back.
         patience_s: how long the first in line lets callers of loaded models pass, counted from
             the end of its predecessor's load; longer means fewer swaps under alternating load,
             shorter means a fairer share.
@@ -42,18 +43,17 @@ class ModelCache(Generic[Model]):
         load: Callable[[str], Awaitable[Model]],
         cost: Callable[[str], int],
         budget: int,
-        on_evict: Callable[[], None] = lambda: None,
+        on_evict: Callable[[Sequence[str]], None] = lambda names: None,
         patience_s: float = 2.0,
     ) -> None:
         self._load = load
         self._cost = cost
         self._on_evict = on_evict
         self._entries: OrderedDict[str, _Entry[Model]] = OrderedDict()  # least recently used first
-        self._changed = asyncio.Condition()
+        self._changed = asyncio.Event()  # set for a moment: wakes those who wait by then
         self._queue: dict[object, float] = {}  # who waits for room since when, first come first
         self._patience_s = patience_s
         self._turn_began = 0.0  # when the load of the last first in line ended
-        self._waking: asyncio.Task[None] | None = None
         self.budget = budget
 
     @property
@@ -79,7 +79,7 @@ class ModelCache(Generic[Model]):
             # The load goes on when this caller gives up: others may wait for it, or come later.
             yield await asyncio.shield(entry.loading)
         finally:
-            await self._release(entry)
+            self._release(entry)
 
     @asynccontextmanager
     async def pinned(self, name: str) -> AsyncIterator[None]:
@@ -89,31 +89,29 @@ class ModelCache(Generic[Model]):
         try:
             yield
         finally:
-            await self._release(entry)
+            self._release(entry)
 
     async def evict_idle(self) -> None:
         """Drop every model that nobody uses, e.g. after the device ran out of memory."""
-        async with self._changed:
-            self._drop([name for name, entry in self._entries.items() if _is_idle(entry)])
-            self._changed.notify_all()
+        self._drop([name for name, entry in self._entries.items() if _is_idle(entry)])
+        self._wake_waiting()
 
     async def _claim(self, name: str) -> _Entry[Model]:
         ticket, began = object(), asyncio.get_running_loop().time()
-        async with self._changed:
-            try:
-                while not self._may_enter(name, ticket):
-                    self._queue.setdefault(ticket, began)
-                    await self._changed.wait()
-                is_turn = next(iter(self._queue), None) is ticket
-            finally:
-                if self._queue.pop(ticket, None) is not None:
-                    self._changed.notify_all()
-            if name not in self._entries:
-                self._entries[name] = self._start_loading(name, is_turn)
-            entry = self._entries[name]
-            entry.leases += 1
-            self._entries.move_to_end(name)
-            return entry
+        try:
+            while not self._may_enter(name, ticket):
+                self._queue.setdefault(ticket, began)
+                await self._changed.wait()
+            is_turn = next(iter(self._queue), None) is ticket
+        finally:
+            if self._queue.pop(ticket, None) is not None:
+                self._wake_waiting()
+        if name not in self._entries:
+            self._entries[name] = self._start_loading(name, is_turn)
+        entry = self._entries[name]
+        entry.leases += 1
+        self._entries.move_to_end(name)
+        return entry
 
     def _may_enter(self, name: str, ticket: object) -> bool:
         first = next(iter(self._queue), ticket)
@@ -145,15 +143,15 @@ class ModelCache(Generic[Model]):
         loading.exception()
         if is_turn:
             self._turn_began = asyncio.get_running_loop().time()
-        self._waking = asyncio.create_task(self._wake_waiting())
+        self._wake_waiting()
 
-    async def _release(self, entry: _Entry[Model]) -> None:
+    def _release(self, entry: _Entry[Model]) -> None:
         entry.leases -= 1
-        await self._wake_waiting()
+        self._wake_waiting()
 
-    async def _wake_waiting(self) -> None:
-        async with self._changed:
-            self._changed.notify_all()
+    def _wake_waiting(self) -> None:
+        self._changed.set()
+        self._changed.clear()
 
     def _make_room(self, cost: int) -> bool:
         """Evict idle models, oldest first, until `cost` fits; False when too much is in use."""
@@ -174,7 +172,7 @@ class ModelCache(Generic[Model]):
         for name in names:
             del self._entries[name]
         if names:
-            self._on_evict()
+            self._on_evict(names)
 
 
 def _is_idle(entry: _Entry[Model]) -> bool:

@@ -17,9 +17,12 @@ from deployments import devices
 from deployments.device_thread import Blame, DeviceThread
 from deployments.family import FamilySetup, Report
 from deployments.model_cache import ModelCache
+from deployments.observer import ReplicaObserver
 from deployments.runners import allow_folders
+from deployments.spans import load_span
 from deployments.weights import WeightsStore, open_desk
-from inpaint.errors import ModelError
+from inpaint.cpus import usable_cpus
+from inpaint.errors import InpaintError, ModelError, OutOfMemoryError
 from inpaint.protocols import LoadOptions
 from inpaint.reports import ReplicaReport
 from inpaint.settings import MiB
@@ -45,6 +48,7 @@ class ModelHost(Generic[Model]):
         report: told what the replica holds.
         read: reads a model.
         max_loaded_mb: the budget, in MiB, until `configure` is called.
+        observer: told of loads, evictions, failures and downloads.
     """
 
     def __init__(
@@ -54,6 +58,7 @@ class ModelHost(Generic[Model]):
         report: Report,
         read: ReadModel[Model],
         max_loaded_mb: int,
+        observer: ReplicaObserver,
     ) -> None:
         allow_folders(setup.model_folders)
         self.specs = {spec.name: spec for spec in setup.specs}
@@ -61,13 +66,14 @@ class ModelHost(Generic[Model]):
         self._name = name
         self._report = report
         self._read = read
+        self._observer = observer
         self._threads: int | None = None
         self._store = WeightsStore(setup.model_dir, trust_unverified=setup.trust_unverified_weights)
-        self._desk = open_desk(self._store, setup.may_fetch_weights, self.tell)
-        self._loads = DeviceThread("load")
-        self._cache = ModelCache[Model](
-            self._load, self._cost, max_loaded_mb * MiB, devices.free_memory
+        self._desk = open_desk(
+            self._store, setup.may_fetch_weights, self.tell, lambda: observer.downloads
         )
+        self._loads = DeviceThread("load")
+        self._cache = ModelCache[Model](self._load, self._cost, max_loaded_mb * MiB, self._evicted)
         self._doors: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)  # keep callers in order
         self._telling: asyncio.Task[None] | None = None
 
@@ -79,7 +85,7 @@ class ModelHost(Generic[Model]):
     @property
     def threads(self) -> int:
         """How many threads compute."""
-        return self._threads or devices.default_threads()
+        return self._threads or usable_cpus()
 
     @property
     def held(self) -> tuple[str, ...]:
@@ -102,6 +108,7 @@ class ModelHost(Generic[Model]):
             ModelError: the load failed.
         """
         async with AsyncExitStack() as held:
+            held.enter_context(self._observer.call(name))
             async with self._doors[name]:
                 if name not in self._cache.loaded:  # and evict nobody for weights not here
                     await self._desk.require(self.specs[name])
@@ -114,9 +121,11 @@ class ModelHost(Generic[Model]):
         async with self._cache.pinned(name):
             yield
 
-    async def evict_idle(self) -> None:
-        """Drop every model that nobody uses, e.g. after the device ran out of memory."""
-        await self._cache.evict_idle()
+    async def forward_failed(self, name: str, error: InpaintError) -> None:
+        """Take note of it. Where memory ran out, drop every model that nobody uses."""
+        self._observer.failed(name, "forward", error.code)
+        if isinstance(error, OutOfMemoryError):
+            await self._cache.evict_idle()
 
     async def require(self, spec: WeightsSpec) -> Path:
         """The one verified file or folder of what completes a model; `lease` says what is raised.
@@ -146,8 +155,15 @@ class ModelHost(Generic[Model]):
     async def _load(self, name: str) -> Model:
         began = time.perf_counter()
         call = partial(self._read_model, self.specs[name])
-        model = await self._loads.run(call, Blame.of_load(name))
-        logger.info("loaded model=%s s=%.1f", name, time.perf_counter() - began)
+        try:
+            with load_span(name):
+                model = await self._loads.run(call, Blame.of_load(name))
+        except InpaintError as error:
+            self._observer.failed(name, "load", error.code)
+            raise
+        took_s = time.perf_counter() - began
+        self._observer.loaded(name, took_s, self._cost(name))
+        logger.info("loaded model=%s s=%.1f", name, took_s, extra={"model": name})
         self._telling = asyncio.create_task(self.tell())  # runs when this load counts as done
         return model
 
@@ -167,6 +183,10 @@ class ModelHost(Generic[Model]):
             safety_checker=setup.safety_checker,
         )
         return self._read(spec, weights, options)
+
+    def _evicted(self, names: Sequence[str]) -> None:
+        devices.free_memory()
+        self._observer.evicted(names)
 
     def _cost(self, name: str) -> int:
         spec = self.specs[name]

@@ -9,9 +9,12 @@ from typing import Any
 from deployments import devices
 from deployments.device_thread import Blame, DeviceThread
 from deployments.family import FamilySetup, Report
+from deployments.observer import SILENT, ReplicaObserver
 from deployments.runners import allow_folders, load_runner
+from deployments.spans import forward_spans, load_span
 from deployments.weights import WeightsStore
 from inpaint.arrays import Image
+from inpaint.cpus import usable_cpus
 from inpaint.errors import InpaintError
 from inpaint.reports import ReplicaReport
 from inpaint.settings import MiB, OcrConfig
@@ -27,7 +30,13 @@ class OcrReplica:
     Reader and imports load on the thread that reads, at the first picture or before.
     """
 
-    def __init__(self, setup: FamilySetup, name: str, report: Report) -> None:
+    def __init__(
+        self,
+        setup: FamilySetup,
+        name: str,
+        report: Report,
+        observer: ReplicaObserver = SILENT,
+    ) -> None:
         if len(setup.specs) != 1:
             raise ValueError(f"The family {setup.family} must serve exactly one model.")
         allow_folders(setup.model_folders)
@@ -35,6 +44,7 @@ class OcrReplica:
         self._setup = setup
         self._name = name
         self._report = report
+        self._observer = observer
         self._store = WeightsStore(setup.model_dir, trust_unverified=setup.trust_unverified_weights)
         self._config = OcrConfig()
         self._thread = DeviceThread("read")
@@ -50,7 +60,7 @@ class OcrReplica:
 
     async def check_health(self) -> None:
         """Raise when only a restart can help: the device is lost, or a reading never ends."""
-        self._thread.check(self._config.hang_after_s)
+        self._thread.check(self._setup.hang_after_s(self._config.hang_after_s))
         await self._tell()
 
     async def read(self, image: Image, options: ReadOptions) -> ReadResult:
@@ -66,16 +76,31 @@ class OcrReplica:
             ModelError: the load or the reading failed; the replica goes on.
         """
         arrived = time.perf_counter()
-        reader = await self._loaded()
-        return await self._thread.run(
-            partial(_read, reader, image, options, arrived), self._blame_of_reading(image)
-        )
+        with self._observer.call(self._spec.name):
+            reader = await self._loaded()
+            answer = await self._read(reader, image, options, arrived)
+        forward_spans(self._spec.name, answer.queue_ms, answer.read_ms)
+        return answer
+
+    async def _read(
+        self, reader: TextReader, image: Image, options: ReadOptions, arrived: float
+    ) -> ReadResult:
+        name, ready = self._spec.name, time.perf_counter()
+        call = partial(_read, reader, image, options, arrived)
+        try:
+            answer = await self._thread.run(call, self._blame_of_reading(image))
+        except InpaintError as error:
+            self._observer.failed(name, "forward", error.code)
+            raise
+        waited_s = answer.queue_ms / 1e3 - (ready - arrived)
+        self._observer.ran(name, [waited_s], answer.read_ms / 1e3)
+        return answer
 
     async def _loaded(self) -> TextReader:
         """The reader that the present config asks for, loaded if it must be."""
         wanted = ReaderOptions(
             device=self._setup.device,
-            threads=self._config.threads or devices.default_threads(),
+            threads=self._config.threads or usable_cpus(),
             engine=self._config.engine,
             det_model=self._config.det_model,
             rec_model=self._config.rec_model,
@@ -83,7 +108,13 @@ class OcrReplica:
         )
         if self._reader is not None and self._reader_options == wanted:
             return self._reader
-        return await self._thread.run(partial(self._load, wanted), Blame.of_load(self._spec.name))
+        name, load = self._spec.name, partial(self._load, wanted)
+        try:
+            with load_span(name):
+                return await self._thread.run(load, Blame.of_load(name))
+        except InpaintError as error:
+            self._observer.failed(name, "load", error.code)
+            raise
 
     def _load(self, wanted: ReaderOptions) -> TextReader:
         """Load on the thread that reads, so that whoever waited for it finds it there."""
@@ -97,7 +128,9 @@ class OcrReplica:
             options = wanted.model_copy(update={"device": device})
             self._reader = runner.load(self._spec, weights, options)
             self._reader_options = wanted
-            logger.info("loaded model=%s s=%.1f", self._spec.name, time.perf_counter() - began)
+            name, took_s = self._spec.name, time.perf_counter() - began
+            self._observer.loaded(name, took_s, self._spec.memory_mb * MiB)
+            logger.info("loaded model=%s s=%.1f", name, took_s, extra={"model": name})
         return self._reader
 
     async def _preload(self) -> None:

@@ -1,7 +1,9 @@
 """Serve's hook for `affinity`: sends requests to replicas that hold their model."""
 
+import asyncio
 import time
 from dataclasses import dataclass
+from random import shuffle
 from typing import Any
 
 from ray.serve._private.replica_result import ReplicaResult
@@ -12,14 +14,24 @@ from ray.serve.request_router import (
     RunningReplica,
 )
 
-from deployments.affinity import MODELS, Affinity, Candidate, Demand, ranked
+from deployments.affinity import (
+    MODELS,
+    Affinity,
+    Candidate,
+    Demand,
+    Rush,
+    are_busy,
+    ranked,
+)
 
 INTENT_S = 2.0
 """For how long a choice counts as a load: until the replica's own word has come round."""
 
-
 SENT_S = 60.0
 """The same for a request that runs: its replica may have to make room before it begins to load."""
+
+FRESH_S = 0.1
+"""How old the replicas' word on their queues may be; waiting requests ask twice a second each."""
 
 BY_MODEL: dict[str, Any] = {
     "request_router_class": "deployments.request_router:ModelAffinityRouter",
@@ -47,8 +59,11 @@ class ModelAffinityRouter(RequestRouter):
         """Called by Serve with the deployment's `request_router_kwargs`."""
         self._affinity = Affinity(**kwargs)
         self._demand = Demand(time.monotonic)
+        self._rush = Rush(time.monotonic)
         self._sent: dict[ReplicaID, dict[str, Sent]] = {}  # by the request's internal id
         self._meant: dict[str, tuple[ReplicaID, float]] = {}  # by model: where to, and when
+        self._asked: asyncio.Task[Any] | None = None
+        self._asked_at = 0.0
 
     @property
     def max_num_routing_tasks(self) -> int:
@@ -61,8 +76,10 @@ class ModelAffinityRouter(RequestRouter):
         pending_request: PendingRequest | None = None,
     ) -> list[list[RunningReplica]]:
         """Called by Serve, again and again until a replica has room."""
+        await self._ask_queues(candidate_replicas)
         by_id = {replica.replica_id: replica for replica in candidate_replicas}
         candidates = [self._candidate(replica) for replica in candidate_replicas]
+        shuffle(candidates)  # or all ingress replicas run to the same one of several idle ones
         if pending_request is not None and not pending_request.routing_context.should_backoff:
             pending_request.routing_context.should_backoff = True  # or Serve asks without a pause
             self._demand.add(model_of(pending_request))
@@ -71,10 +88,28 @@ class ModelAffinityRouter(RequestRouter):
             candidates.sort(key=lambda one: one.queue)
             return [[by_id[one.name]] for one in candidates]
         waited_s = time.time() - pending_request.created_at
-        names = ranked(model, candidates, self._demand, waited_s, self._affinity)
+        busy_s = self._rush.note(model, are_busy(model, candidates))
+        names = ranked(model, candidates, self._demand, waited_s, busy_s, self._affinity)
         if names:
             self._meant[model] = (names[0], time.monotonic())
+            if busy_s and not any(
+                model in one.models for one in candidates if one.name == names[0]
+            ):
+                self._rush.ease(model)
         return [[by_id[name]] for name in names]
+
+    async def _ask_queues(self, replicas: list[RunningReplica]) -> None:
+        """Have all replicas say how long their queues are, once for all requests of the moment.
+
+        By itself a router knows what it has sent, and of other ingress replicas' requests what it
+        heard when it sent its last one. Where a run takes seconds, a request that queues while a
+        replica is idle takes twice as long, and the question takes milliseconds.
+        """
+        now = time.monotonic()
+        if self._asked is None or (self._asked.done() and now - self._asked_at > FRESH_S):
+            self._asked = asyncio.create_task(self._probe_queue_lens(replicas, 0))
+            self._asked_at = now
+        await asyncio.wait({self._asked})
 
     def on_request_routed(
         self, pending_request: PendingRequest, replica_id: ReplicaID, result: ReplicaResult

@@ -11,6 +11,7 @@ from ray.serve.handle import DeploymentHandle
 from deployments.diffusion import DiffusionReplica
 from deployments.erase import EraseReplica
 from deployments.family import FamilySetup, Report
+from deployments.metrics import ReplicaMetrics
 from deployments.ocr import OcrReplica
 from inpaint.reports import ReplicaReport
 
@@ -38,8 +39,10 @@ class Ocr(OcrReplica):
         super().__init__(*_place(setup, registry))
 
 
-def _place(setup: FamilySetup, registry: DeploymentHandle[Any]) -> tuple[FamilySetup, str, Report]:
-    """What a replica needs to know of the cluster: its GPU share, its name, whom to report to."""
+def _place(
+    setup: FamilySetup, registry: DeploymentHandle[Any]
+) -> tuple[FamilySetup, str, Report, ReplicaMetrics]:
+    """A replica's place in the cluster: its GPU share, its name, and whom it tells of itself."""
 
     async def report(what: ReplicaReport) -> None:
         try:
@@ -49,4 +52,4 @@ def _place(setup: FamilySetup, registry: DeploymentHandle[Any]) -> tuple[FamilyS
 
     share = ray.get_runtime_context().get_assigned_resources().get("GPU", 0.0)
     name = serve.get_replica_context().replica_id.unique_id
-    return replace(setup, gpu_share=share), name, report
+    return replace(setup, gpu_share=share), name, report, ReplicaMetrics(setup.family)

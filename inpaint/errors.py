@@ -21,6 +21,7 @@
     + OverloadedError          503 overloaded
     + OutOfMemoryError         503 out-of-memory
     + ReplicaLostError         503 replica-lost
+    + IngressLostError         502 ingress-lost
     + FamilyMissingError       503 family-missing
     + NoGpuError               503 no-gpu
     + WarmingUpError           503 warming-up
@@ -172,7 +173,7 @@ class UnavailableError(InpaintError):
 
 
 class OverloadedError(UnavailableError):
-    """The family's queue is full."""
+    """A queue is full, or requests hold as much memory as they may; `detail` says which."""
 
     code = "overloaded"
     retry_after_s: float | None = 1.0
@@ -188,6 +189,13 @@ class ReplicaLostError(UnavailableError):
     """The replica that ran the request died, and so did the one that ran it again."""
 
     code = "replica-lost"
+
+
+class IngressLostError(UnavailableError):
+    """The ingress replica that had the request died before it answered."""
+
+    status, code = 502, "ingress-lost"
+    retry_after_s = 1.0
 
 
 class FamilyMissingError(UnavailableError):

@@ -1,8 +1,8 @@
 """One request as data: what is to be done, and the clock that runs with it."""
 
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -73,18 +73,25 @@ class Job(Generic[AnyOrder]):
     """(h, w, 3) uint8 RGB, for a model that reads one."""
 
 
+Around = Callable[[str], AbstractContextManager[object]]
+"""What the stage called so runs inside of."""
+
+
 @dataclass(slots=True)
 class Timings:
     """Milliseconds by stage, in the order in which the stages first ended."""
 
     stages: dict[str, float] = field(default_factory=dict)
+    around: Around = nullcontext
+    """E.g. a span of a trace."""
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Count the time that the block takes for `name`."""
         began = time.perf_counter()
         try:
-            yield
+            with self.around(name):
+                yield
         finally:
             self.add(name, 1e3 * (time.perf_counter() - began))
 

@@ -162,7 +162,7 @@ class EraseConfig(Spec):
     """The `user_config:` of a family of erase models."""
 
     threads: int | None = Field(
-        default=None, ge=1, description="Compute threads; absent: as many as there are cores."
+        default=None, ge=1, description="Compute threads; absent: one for each usable CPU."
     )
     max_loaded_mb: int = Field(
         default=4096, ge=1, description="Weights that a replica keeps loaded, in MiB."
@@ -170,8 +170,11 @@ class EraseConfig(Spec):
     max_batch_pixels: int = Field(
         default=4 * 512 * 512, ge=1, description="Pixels of one batch; a larger tile runs alone."
     )
-    hang_after_s: float = Field(
-        default=600, gt=0, description="A forward that takes longer makes the replica unhealthy."
+    hang_after_s: float | None = Field(
+        default=None,
+        gt=0,
+        description="A forward that takes longer makes the replica unhealthy; one above 4 MP, in "
+        "proportion. Absent: 60 where the replica has a share of a GPU, else 600.",
     )
 
 
@@ -179,13 +182,16 @@ class DiffusionConfig(Spec):
     """The `user_config:` of a family of diffusion models."""
 
     threads: int | None = Field(
-        default=None, ge=1, description="Compute threads; absent: as many as there are cores."
+        default=None, ge=1, description="Compute threads; absent: one for each usable CPU."
     )
     max_loaded_mb: int = Field(
         default=16384, ge=1, description="Weights that a replica keeps loaded, in MiB."
     )
-    hang_after_s: float = Field(
-        default=600, gt=0, description="A step that takes longer makes the replica unhealthy."
+    hang_after_s: float | None = Field(
+        default=None,
+        gt=0,
+        description="A step that takes longer makes the replica unhealthy. "
+        "Absent: 60 where the replica has a share of a GPU, else 600.",
     )
 
 
@@ -193,10 +199,13 @@ class OcrConfig(Spec):
     """The `user_config:` of an OCR family."""
 
     threads: int | None = Field(
-        default=None, ge=1, description="Compute threads; absent: as many as there are cores."
+        default=None, ge=1, description="Compute threads; absent: one for each usable CPU."
     )
-    hang_after_s: float = Field(
-        default=600, gt=0, description="A reading that takes longer makes the replica unhealthy."
+    hang_after_s: float | None = Field(
+        default=None,
+        gt=0,
+        description="A reading that takes longer makes the replica unhealthy. "
+        "Absent: 60 where the replica has a share of a GPU, else 600.",
     )
     preload: bool = Field(
         default=False, description="Load when the replica starts, not at the first picture."
@@ -227,6 +236,17 @@ class IngressConfig(Spec):
     max_megapixels: float = Field(
         default=64, gt=0, description="Largest picture, in millions of pixels."
     )
+    max_bodies_mb: int = Field(
+        default=1024,
+        ge=1,
+        description="Bodies and unsent answers that a replica holds at once, in MiB.",
+    )
+    max_pictures_mb: int = Field(
+        default=2048,
+        ge=1,
+        description="Decoded pictures and their tiles that a replica holds at once, in MiB; one "
+        "request that needs more runs alone.",
+    )
     default_timeout_s: float = Field(
         default=120, gt=0, description="A request's time budget where its header names none."
     )
@@ -234,7 +254,12 @@ class IngressConfig(Spec):
         default=280, gt=0, description="Largest budget; below http_options.request_timeout_s."
     )
     pixel_threads: int | None = Field(
-        default=None, ge=1, description="Threads that decode and encode; absent: one a core."
+        default=None, ge=1, description="Threads for decoding and encoding; absent: one a CPU."
+    )
+    max_pixel_wait_s: float = Field(
+        default=5,
+        gt=0,
+        description="While work for those threads has waited for longer, requests are refused.",
     )
     max_tiles_in_flight: int = Field(
         default=8, ge=1, description="Tiles of one request that run at once."
@@ -245,3 +270,9 @@ class IngressConfig(Spec):
     cold_wait_s: float = Field(
         default=5, ge=0, description="How long a request waits where a node has to come first."
     )
+
+    @model_validator(mode="after")
+    def _one_body_fits_among_all(self) -> Self:
+        if self.max_bodies_mb < self.max_body_mb:
+            raise ValueError("max_bodies_mb holds every body at once: at least max_body_mb")
+        return self

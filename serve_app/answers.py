@@ -70,7 +70,6 @@ def headers_of(result: Result) -> dict[str, str]:
     return {
         "X-Model": result.model,
         "X-Seed": str(result.seed),
-        "Server-Timing": result.timings.header(),
     }
 
 

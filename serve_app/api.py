@@ -1,21 +1,25 @@
 """The FastAPI application over a gateway. Made once a replica; tested without Ray."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 
 from fastapi import FastAPI
 
 from inpaint.settings import AccessArgs, IOPaintArgs
 from serve_app.access.layers import add_access
+from serve_app.accounts import Settled
+from serve_app.body_memory import BodyMemory
 from serve_app.error_shapes import ErrorShapes
 from serve_app.gateway import Gateway
 from serve_app.iopaint.errors import PREFIX as IOPAINT
 from serve_app.iopaint.errors import IOPaintErrors
-from serve_app.middleware import RequestIds
+from serve_app.middleware import Accounts, RequestIds
 from serve_app.problems import Problems
+from serve_app.request_log import log_request
 from serve_app.routes.health import health_routes
 from serve_app.routes.iopaint import iopaint_routes
 from serve_app.routes.native import native_routes
+from serve_app.routes.page import page_routes
 
 DESCRIPTION = """Erases objects and text from pictures. Every request names its model, many are
 served at once, and what the mask does not mark stays as it was."""
@@ -28,6 +32,8 @@ def create_api(
     *,
     replicas: Callable[[], int] = lambda: 1,
     echo_request_id: bool = True,
+    adopt_request_id: Callable[[str], None] = lambda _: None,
+    settled: Sequence[Settled] = (),
 ) -> FastAPI:
     """All routes, errors and layers.
 
@@ -37,18 +43,34 @@ def create_api(
         access: who may ask.
         replicas: how many of these applications share the limits of API keys.
         echo_request_id: False behind Serve's proxy, which does so itself.
+        adopt_request_id: told of each request's id, on the task that serves it.
+        settled: told of each request at its end, as the log is.
 
     Raises:
         KeysError: API keys are required, and their file is missing or broken.
     """
-    app = FastAPI(title="inpaint-serve", version=_version(), description=DESCRIPTION)
+    app = FastAPI(
+        title="inpaint-serve",
+        version=_version(),
+        description=DESCRIPTION,
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # see tracing.py
+    )
     app.include_router(native_routes(gateway))
     app.include_router(health_routes(gateway))
     app.include_router(iopaint_routes(gateway, iopaint))
+    app.include_router(page_routes())
     shapes = ErrorShapes(Problems(), {IOPAINT: IOPaintErrors()})
     shapes.install(app)
+    app.add_middleware(
+        BodyMemory,
+        memory=gateway.bodies,
+        max_body_bytes=lambda: gateway.max_body_bytes,
+        admit=gateway.admit,
+        answer=shapes.answer,
+    )
     add_access(app, access, replicas, shapes.answer)
-    app.add_middleware(RequestIds, echo=echo_request_id)
+    app.add_middleware(Accounts, defect=shapes.defect, settled=(log_request, *settled))
+    app.add_middleware(RequestIds, echo=echo_request_id, adopt=adopt_request_id)
     return app
 
 

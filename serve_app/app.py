@@ -8,6 +8,7 @@ from ray import serve
 from ray.serve import Application, Deployment
 
 from deployments.family import FamilySetup
+from deployments.metrics import DownloadMetrics
 from deployments.registry import Registry
 from deployments.request_router import BY_MODEL
 from deployments.serving import Diffusion, Erase, Ocr
@@ -70,7 +71,7 @@ def build_app(args: AppArgs) -> Application:
     }
     store = WeightsStore(args.model_dir)
     routes = Routes(catalog, assigned, args.default_models, store.state)
-    desk = partial(open_desk, store, args.may_fetch_weights)
+    desk = partial(open_desk, store, args.may_fetch_weights, observe=DownloadMetrics)
     return _deployment(Ingress, "Ingress").bind(
         routes, registry, families, args.iopaint, args.access, desk, args.cluster.scalable
     )

@@ -5,8 +5,10 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
-from inpaint.errors import NoGpuError, WarmingUpError
+from inpaint.errors import NoGpuError, UnavailableError, WarmingUpError
+from serve_app.conditions import READY, Condition, condition_of
 
 STATE_LIFETIME_S = 2.0
 """How old the cluster's state may be before it is looked at again, beside the requests."""
@@ -20,11 +22,10 @@ PATIENCE_S = 1.0
 DEMAND_LIFETIME_S = 900.0
 """How long a family that nobody asks for any more is still waited for: a node takes minutes."""
 
-RUNNABLE = frozenset({"HEALTHY", "UPSCALING", "DOWNSCALING"})
-"""Serve's statuses of a family that takes requests, be it at zero replicas."""
+ColdOutcome = Literal["ready", "refused"]
 
-NO_GPU = "no-gpu"
-"""Stands for the status of a family that no node can ever run."""
+OnCold = Callable[[str, float, ColdOutcome], None]
+"""Told how many seconds a request has waited for the family, and what came of it."""
 
 logger = logging.getLogger("ray.serve")
 
@@ -39,6 +40,10 @@ class FamilyState:
     """Replicas that take requests."""
     needs: Mapping[str, float]
     """What Ray sets aside for one replica, by Ray's names: CPU, GPU, memory, ..."""
+    wanted: int = 0
+    """Replicas that Serve aims at."""
+    has_failed: bool = False
+    """Serve has given up starting replicas of the present version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,25 @@ class ClusterState:
         if state is None or state.running or self.can_grow:
             return ()
         return missing(state.needs, self.nodes)
+
+    def condition(self, family: str) -> Condition:
+        """How a family is."""
+        known = self.families.get(family)
+        if known is None:
+            return Condition.MISSING
+        lacks = bool(self.lacks(family))
+        return condition_of(known.status, known.running, known.wanted, known.has_failed, lacks)
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """How the families were when the cluster was last looked at."""
+
+    conditions: Mapping[str, Condition]
+    is_ready: bool
+    """Whether each family that can run takes requests, as far as is known."""
+    age_s: float | None
+    """None: nobody has looked yet."""
 
 
 def missing(needs: Mapping[str, float], nodes: Sequence[Mapping[str, float]]) -> tuple[str, ...]:
@@ -93,6 +117,7 @@ class Capacity:
         warm: comes back once a replica of the family called so runs. While it waits, Serve counts
             it as a request: this is what keeps the demand for a node alive.
         lifetime_s: how old a look may be before the next one.
+        on_cold: told of each request's wait for a family without replicas.
     """
 
     def __init__(
@@ -100,17 +125,20 @@ class Capacity:
         look: Callable[[], Awaitable[ClusterState]],
         warm: Callable[[str], Awaitable[object]],
         lifetime_s: float = STATE_LIFETIME_S,
+        on_cold: OnCold = lambda family, seconds, outcome: None,
     ) -> None:
         self._look = look
         self._warm = warm
         self._lifetime_s = lifetime_s
+        self._on_cold = on_cold
         self._state: ClusterState | None = None
         self._seen_at = 0.0
         self._looking: asyncio.Task[None] | None = None
+        self._looking_since = 0.0
         self._warming: dict[str, asyncio.Task[None]] = {}
 
     async def check(self, family: str) -> None:
-        """Raise NoGpuError where no node can ever run the family. Starts nothing."""
+        """Raise where the family cannot run; see `require`. Starts nothing."""
         await self._cold(family)
 
     async def require(self, family: str, wait_s: float) -> None:
@@ -122,11 +150,14 @@ class Capacity:
 
         Raises:
             NoGpuError: no node can ever run it.
+            UnavailableError: its replicas fail to start.
             WarmingUpError: no replica runs after `wait_s`; one is being started meanwhile.
         """
         if not await self._cold(family):
             return
+        began = time.monotonic()
         finished, _ = await asyncio.wait({self._warmed(family)}, timeout=wait_s)
+        self._on_cold(family, time.monotonic() - began, "ready" if finished else "refused")
         if not finished:
             raise WarmingUpError(
                 f"'{family}' is being started and is not ready yet: a node may have to come "
@@ -137,12 +168,18 @@ class Capacity:
     async def _cold(self, family: str) -> bool:
         """Whether a node may have to come before the family runs."""
         state = await self._now()
-        if state and state.lacks(family):
-            state = await self._now(is_patient=True)  # a node may have joined since
+        if state and state.condition(family) in (Condition.NO_GPU, Condition.FAILED):
+            state = await self._now(is_patient=True)  # a node, or a new version, may have come
         if state is None or family not in state.families or state.families[family].running:
             return False
         if lacks := state.lacks(family):
             raise refusal(family, lacks, state.families[family].needs)
+        if state.condition(family) is Condition.FAILED:
+            raise UnavailableError(
+                f"'{family}' fails to start, and is not tried again until it is deployed anew; "
+                "the server's log says why.",
+                {"family": family},
+            )
         return state.can_grow
 
     def running(self, deployment: str) -> int:
@@ -161,20 +198,21 @@ class Capacity:
             if (lacks := state.lacks(family))
         }
 
-    async def statuses(self) -> Mapping[str, str]:
-        """Serve's status of each family, or NO_GPU.
+    async def sight(self, families: Sequence[str]) -> Sight:
+        """How these families are. Takes PATIENCE_S at most: then what was seen last holds.
 
-        Raises:
-            Exception: the cluster does not answer.
+        While the controller is away requests go on, so readiness stays as it was last seen; what
+        is older than GRACE_S is called unknown all the same.
         """
-        state = self._state
-        if state is None or self._age_s() > self._lifetime_s:
-            state = await self._look()
-            self._see(state)
-        return {
-            family: NO_GPU if state.lacks(family) else known.status
-            for family, known in state.families.items()
-        }
+        now = await self._now(is_patient=True)
+        last = self._state
+        if last is None:
+            return Sight(dict.fromkeys(families, Condition.UNKNOWN), False, None)
+        conditions = {family: last.condition(family) for family in families}
+        is_ready = READY.issuperset(conditions.values())
+        if now is None:
+            conditions = dict.fromkeys(families, Condition.UNKNOWN)
+        return Sight(conditions, is_ready, self._age_s())
 
     def _warmed(self, family: str) -> asyncio.Task[None]:
         """One wait for a replica, however many requests there are."""
@@ -197,9 +235,12 @@ class Capacity:
             is_patient: wait for the next look, if one is due.
         """
         if self._state is None or self._age_s() > self._lifetime_s:
-            self._looking = self._looking or asyncio.create_task(self._look_anew())
+            if self._looking is None:
+                self._looking = asyncio.create_task(self._look_anew())
+                self._looking_since = time.monotonic()
             if is_patient or self._state is None or self._age_s() > GRACE_S:
-                await asyncio.wait({self._looking}, timeout=PATIENCE_S)
+                waited_s = time.monotonic() - self._looking_since  # in vain: once is enough
+                await asyncio.wait({self._looking}, timeout=max(0.0, PATIENCE_S - waited_s))
         return self._state if self._age_s() <= GRACE_S else None
 
     async def _look_anew(self) -> None:

@@ -10,12 +10,15 @@ from ray.autoscaler.v2.sdk import get_cluster_status
 from ray.autoscaler.v2.utils import is_autoscaler_v2
 from ray.experimental.internal_kv import _internal_kv_get
 from ray.serve._private.client import ServeControllerClient
-from ray.serve._private.common import ReplicaState
+from ray.serve._private.common import DeploymentStatusTrigger, ReplicaState
 from ray.serve.context import _get_global_client
 from ray.serve.schema import DeploymentDetails, ServeInstanceDetails
 
 from inpaint.settings import Scalable
 from serve_app.capacity import ClusterState, FamilyState
+
+LIMIT_S = 30.0
+"""How long the controller may take: one that is restarted answers after some seconds."""
 
 
 def look(app_name: str, scalable: Scalable) -> ClusterState:
@@ -24,9 +27,13 @@ def look(app_name: str, scalable: Scalable) -> ClusterState:
     Args:
         app_name: of the Serve application.
         scalable: what the config says of the cluster's growth.
+
+    Raises:
+        Exception: the controller or the cluster's head does not answer.
     """
     client = cast(ServeControllerClient, _get_global_client())
-    details = ServeInstanceDetails(**client.get_serve_details())
+    answer = client._controller.get_serve_instance_details.remote()
+    details = ServeInstanceDetails(**cast(dict[str, Any], ray.get(answer, timeout=LIMIT_S)))
     deployments = details.applications[app_name].deployments
     nodes = ray.nodes()
     return ClusterState(
@@ -37,8 +44,16 @@ def look(app_name: str, scalable: Scalable) -> ClusterState:
 
 
 def _family(deployment: DeploymentDetails) -> FamilyState:
-    running = sum(replica.state is ReplicaState.RUNNING for replica in deployment.replicas)
-    return FamilyState(deployment.status.value, running, deployment.required_resources)
+    states = [replica.state for replica in deployment.replicas]
+    is_tried = ReplicaState.STARTING in states  # a version that has run before is tried for ever
+    has_failed = deployment.status_trigger is DeploymentStatusTrigger.REPLICA_STARTUP_FAILED
+    return FamilyState(
+        deployment.status.value,
+        states.count(ReplicaState.RUNNING),
+        deployment.required_resources,
+        deployment.target_num_replicas,
+        has_failed and not is_tried,
+    )
 
 
 def has_autoscaler(nodes: Iterable[Mapping[str, Any]]) -> bool:

@@ -1,11 +1,13 @@
 """One request for a model with a prompt, top to bottom. Knows neither HTTP nor Serve."""
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from inpaint import codecs
 from inpaint.arrays import Image, Mask
 from inpaint.blending import blend, extended, extended_alpha, for_network
 from inpaint.canvases import Canvas, check_run, lay_out
@@ -14,7 +16,7 @@ from inpaint.examples import decode_example, reads_example
 from inpaint.jobs import DiffusionOrder, Job, Result, Timings, Upload
 from inpaint.protocols import Painted
 from inpaint.tiles import Cut, cut
-from serve_app.pipeline import Bench, count, decode, encode
+from serve_app.pipeline import Bench, count, decode, encode, take_tiles
 
 PaintSteps = Callable[[Image, Mask, Image | None], Awaitable[Painted]]
 """Runs the order's model on one padded picture with a hard mask, and on an example picture."""
@@ -67,6 +69,9 @@ def _laid_out(job: Job[DiffusionOrder], limits: Limits) -> Run | None:
     image, mask, order = job.picture.image, job.mask, job.order
     size = (mask.shape[0], mask.shape[1])
     canvas = lay_out(size, order.options, order.spec.size, limits.max_pixels)
+    if canvas.is_extended:
+        limits.take(codecs.PICTURE_BYTES * math.prod(canvas.size))
+    take_tiles([canvas.tile], limits)
     image, mask = extended(image, mask, canvas)
     if not mask[canvas.place.window].any():
         return None

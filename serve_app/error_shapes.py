@@ -10,14 +10,20 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 from inpaint.errors import InpaintError, UnauthorizedError
+from serve_app.accounts import account_of, note_error
 
 logger = logging.getLogger("ray.serve")
+
+
+HTTP_CODES = {404: "not-found", 405: "method-not-allowed"}
+"""Codes of Starlette's own errors, by status; all others are "http"."""
 
 
 def log_failure(error: InpaintError) -> None:
     """Note an error that is not the caller's."""
     if error.status >= 500:
-        logger.error("%s: %s %s", error.code, error.detail, error.context)
+        known = {"error": error.code}
+        logger.error("%s: %s %s", error.code, error.detail, error.context, extra=known)
 
 
 class ErrorShape(Protocol):
@@ -52,7 +58,6 @@ class ErrorShapes:
         """Teach `app` our errors. Starlette looks handlers up along the error's bases."""
         app.add_exception_handler(InpaintError, self._on_known)
         app.add_exception_handler(HTTPException, self._on_http)
-        app.add_exception_handler(Exception, self._on_defect)
 
     async def _on_known(self, request: Request, error: Exception) -> Response:
         if not isinstance(error, InpaintError):
@@ -61,6 +66,7 @@ class ErrorShapes:
 
     def answer(self, request: Request, error: InpaintError) -> Response:
         """One of our own errors, in the shape of the path that was asked for."""
+        note_error(request.scope, error.code)
         log_failure(error)
         answer = self._of(request).known(error)
         if error.retry_after_s is not None:
@@ -72,12 +78,15 @@ class ErrorShapes:
     async def _on_http(self, request: Request, error: Exception) -> Response:
         if not isinstance(error, HTTPException):
             raise TypeError(f"registered for HTTPException, got {type(error)}") from error
+        note_error(request.scope, HTTP_CODES.get(error.status_code, "http"))
         answer = self._of(request).http(request, error)
         answer.headers.update(error.headers or {})
         return answer
 
-    async def _on_defect(self, request: Request, error: Exception) -> Response:
-        return self._of(request).defect(getattr(request.state, "request_id", "unknown"))
+    def defect(self, request: Request) -> Response:
+        """A defect of ours; see ErrorShape."""
+        note_error(request.scope, InpaintError.code)
+        return self._of(request).defect(account_of(request.scope).request_id)
 
     def _of(self, request: Request) -> ErrorShape:
         path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))

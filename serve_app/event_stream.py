@@ -19,6 +19,7 @@ from inpaint.diffusion import Step
 from inpaint.errors import InpaintError
 from inpaint.jobs import Order, Result
 from inpaint.specs import Spec
+from serve_app.accounts import Account
 from serve_app.answers import inpaint_answer
 from serve_app.bodies import Body
 from serve_app.error_shapes import log_failure
@@ -138,7 +139,7 @@ class EventStream(StreamingResponse):
 async def stream(
     run: Callable[[Watcher], Coroutine[Any, Any, Result]],
     previews: bool,
-    request_id: str,
+    account: Account,
     off_loop: OffLoop,
 ) -> EventStream:
     """Run a request and answer with its events.
@@ -146,7 +147,7 @@ async def stream(
     Args:
         run: runs it, and tells the watcher.
         previews: whether steps bring a picture.
-        request_id: the id.
+        account: the request's.
         off_loop: runs a call where pictures are encoded.
 
     Raises:
@@ -171,17 +172,17 @@ async def stream(
         "Cache-Control": "no-cache",
         "X-Accel-Buffering": "no",  # nginx would collect the events
     }
-    return EventStream(_content(events, order, work, request_id, off_loop), headers, work)
+    return EventStream(_content(events, order, work, account, off_loop), headers, work)
 
 
 async def _content(
     events: Events,
     order: Order,
     work: asyncio.Task[Result],
-    request_id: str,
+    account: Account,
     off_loop: OffLoop,
 ) -> AsyncIterator[bytes]:
-    facts = {"model": order.spec.name, "seed": order.seed, "request_id": request_id}
+    facts = {"model": order.spec.name, "seed": order.seed, "request_id": account.request_id}
     yield _event("started", facts)
     while True:
         try:
@@ -193,13 +194,15 @@ async def _content(
             break
         yield await off_loop(_progress, told)
     try:
-        yield await off_loop(_finished, await work, request_id)
+        yield await off_loop(_finished, await work, account.request_id)
     except InpaintError as error:
+        account.error = error.code
         log_failure(error)
         yield _event("error", problem_of(error))
     except Exception:
-        logger.exception("request failed id=%s", request_id)
-        yield _event("error", unknown_problem(request_id))
+        account.error = InpaintError.code
+        logger.exception("request failed id=%s", account.request_id)
+        yield _event("error", unknown_problem(account.request_id))
 
 
 def _progress(told: _Told) -> bytes:

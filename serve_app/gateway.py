@@ -1,23 +1,29 @@
 """What the HTTP routes talk to: the service without HTTP."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import ParamSpec, TypeVar
 
 from inpaint.arrays import Size
 from inpaint.codecs import Limits
 from inpaint.deadlines import Deadline
+from inpaint.errors import OverloadedError
 from inpaint.examples import EXAMPLE, check_example
-from inpaint.jobs import DiffusionOrder, EraseOrder, Result, Timings, Upload
+from inpaint.jobs import DiffusionOrder, EraseOrder, Result, Upload
 from inpaint.settings import IngressConfig, MiB
 from inpaint.specs import AdapterSpec, Kind, ModelSpec
 from inpaint.texts import ReadOptions, TextRegion
 from serve_app import bodies, pipeline
+from serve_app.accounts import Account
 from serve_app.bodies import Body
 from serve_app.calls import Painter, Reader, StepPainter
-from serve_app.capacity import NO_GPU, RUNNABLE, Capacity
+from serve_app.capacity import Capacity
 from serve_app.cards import Cards
 from serve_app.diffusion_pipeline import paint_in_steps
 from serve_app.families import DiffusionFamily, Family, TextFamily
+from serve_app.full_families import FullFamilies
+from serve_app.memory import Memory
 from serve_app.orders import (
     Found,
     OrderReader,
@@ -78,6 +84,9 @@ class Gateway:
         self._capacity = capacity
         self._desk = desk
         self._running = RunningRequests()
+        self.bodies = Memory(0, "as many bodies and answers")
+        self._pictures = Memory(0, "as many pictures")
+        self._full = FullFamilies()
         self.configure(IngressConfig())
 
     def configure(self, config: IngressConfig) -> None:
@@ -86,6 +95,23 @@ class Gateway:
         self.limits = Limits(max_pixels=int(config.max_megapixels * 1e6))
         self._bench = pipeline.Bench(PixelThreads(config.pixel_threads), self.limits)
         self._refused = RefusedInputs(config.refuse_input_s)
+        self.bodies.limit = config.max_bodies_mb * MiB
+        self._pictures.limit = config.max_pictures_mb * MiB
+
+    @contextmanager
+    def _own_bench(self) -> Iterator[pipeline.Bench]:
+        """The bench as one request sees it: the memory that it takes there is counted, and a full
+        queue that it finds is noted.
+        """  # noqa: D205  one sentence
+        with self._pictures.share() as share, self._full.noted():
+            yield replace(self._bench, limits=replace(self.limits, take=share.take))
+
+    def admit(self) -> None:
+        """Raise OverloadedError while the edge itself lags behind, whatever is asked for."""
+        if self._bench.threads.waiting_s > self.config.max_pixel_wait_s:
+            raise OverloadedError(
+                "The server lags behind with decoding and encoding pictures; try again shortly."
+            )
 
     async def off_loop(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """The result of `call`, computed where pixels are."""
@@ -97,7 +123,7 @@ class Gateway:
 
     async def inpaint(
         self,
-        request_id: str,
+        account: Account,
         body: Body,
         deadline: Deadline,
         read: OrderReader = read_order,
@@ -106,7 +132,7 @@ class Gateway:
         """Repaint what a mask marks; can be cancelled by its id while it runs.
 
         Args:
-            request_id: the id.
+            account: the request's; has its id.
             body: the pictures, and the fields for `read`.
             deadline: when the caller gives up.
             read: makes the order out of the fields.
@@ -119,45 +145,61 @@ class Gateway:
         upload = _upload(body)
         await self._refused.check(upload)
         chosen = await self._chosen_for(body)
-        order, family = await self._bench.threads.run(self._order, read, body, chosen, deadline)
-        check_example(order.spec, upload.example is not None)
-        await self._require(order, family)
-        watch, timings = watch or Watcher(), Timings()
-        retry = RetryOnce(upload, self._refused, watch.restarted)
-        if isinstance(order, DiffusionOrder):
-            steps = StepPainter(self._painters[family], order, retry, watch)
-            work = paint_in_steps(upload, order, steps, self._bench, timings)
-        else:
-            paint = self._painter(family, order, retry)
-            work = pipeline.inpaint(upload, order, paint, self._bench, timings)
-        watch.started(order)
-        return await self._running.run(request_id, work)
+        with account.timings.stage("admit"):
+            order, family = await self._bench.threads.run(self._order, read, body, chosen, deadline)
+            account.chose(family, order.spec.name)
+            check_example(order.spec, upload.example is not None)
+            await self._require(order, family)
+        watch, timings = watch or Watcher(), account.timings
+        retry = RetryOnce(upload, self._refused, account.retried, watch.restarted)
+        with self._own_bench() as bench:
+            if isinstance(order, DiffusionOrder):
+                steps = StepPainter(self._painters[family], order, retry, watch)
+                work = paint_in_steps(upload, order, steps, bench, timings)
+            else:
+                paint = self._painter(family, order, retry)
+                work = pipeline.inpaint(upload, order, paint, bench, timings)
+            watch.started(order)
+            result = await self._running.run(account.request_id, work)
+        account.tiles = result.tiles
+        return result
 
     async def find_text(
-        self, request_id: str, body: Body, deadline: Deadline
-    ) -> tuple[Size, Sequence[TextRegion], Timings]:
+        self, account: Account, body: Body, deadline: Deadline
+    ) -> tuple[Size, Sequence[TextRegion]]:
         """The (height, width) of a picture and the text in it; see `inpaint` for errors."""
         upload = Upload(body.take_only("image", "a picture"), b"")
         await self._refused.check(upload)
-        await self._start(deadline, self._routes.find_reader())
-        reader = self._reader(read_options(body.fields), deadline, RetryOnce(upload, self._refused))
-        work = pipeline.find_text(upload.image, reader, self._bench, Timings())
-        return await self._running.run(request_id, work)
+        with account.timings.stage("admit"):
+            spec, family = self._routes.find_reader()
+            account.chose(family, spec.name)
+            await self._start(deadline, family)
+            options = read_options(body.fields)
+        retry = RetryOnce(upload, self._refused, account.retried)
+        reader = self._reader(options, deadline, retry)
+        with self._own_bench() as bench:
+            work = pipeline.find_text(upload.image, reader, bench, account.timings)
+            return await self._running.run(account.request_id, work)
 
-    async def remove_text(self, request_id: str, body: Body, deadline: Deadline) -> TextResult:
+    async def remove_text(self, account: Account, body: Body, deadline: Deadline) -> TextResult:
         """Erase the text of a picture; see `inpaint` for errors."""
         upload = Upload(body.take_only("image", "a picture"), b"")
         await self._refused.check(upload)
         chosen = await self._chosen_for(body)
-        order, family, asked = await self._bench.threads.run(
-            self._text_order, body, chosen, deadline
-        )
-        await self._require(order, self._routes.find_reader(), family)
-        retry = RetryOnce(upload, self._refused)
+        with account.timings.stage("admit"):
+            order, family, asked = await self._bench.threads.run(
+                self._text_order, body, chosen, deadline
+            )
+            account.chose(family, order.spec.name)
+            await self._require(order, self._routes.find_reader()[1], family)
+        retry = RetryOnce(upload, self._refused, account.retried)
         reader = self._reader(ReadOptions(), deadline, retry)
         paint = self._painter(family, order, retry)
-        removal = TextRemoval(order, asked, reader, paint, self._bench)
-        return await self._running.run(request_id, removal(upload.image))
+        with self._own_bench() as bench:
+            removal = TextRemoval(order, asked, reader, paint, bench, account.timings)
+            done = await self._running.run(account.request_id, removal(upload.image))
+        account.tiles = done.result.tiles if done.result else 0
+        return done
 
     async def _require(self, order: EraseOrder | DiffusionOrder, *families: str) -> None:
         """Refuse what cannot run or lacks weights, so that no replica is woken for nothing, and
@@ -176,6 +218,7 @@ class Gateway:
     async def _start(self, deadline: Deadline, *families: str) -> None:
         """Refuse what cannot run, and have what does not run yet started."""
         for family in families:
+            self._full.check(family)
             await self._capacity.require(family, min(self.config.cold_wait_s, deadline.left_s))
 
     async def _is_held(self, spec: ModelSpec) -> bool:
@@ -210,7 +253,7 @@ class Gateway:
         return Painter(self._families[family], order, retry, self.config.max_tiles_in_flight)
 
     def _reader(self, options: ReadOptions, deadline: Deadline, retry: RetryOnce) -> Reader:
-        family = self._readers[self._routes.find_reader()]
+        family = self._readers[self._routes.find_reader()[1]]
         return Reader(family, options, deadline, retry, self.config.max_tiles_in_flight)
 
     def cancel_here(self, request_id: str) -> bool:
@@ -262,14 +305,10 @@ class Gateway:
         return spec
 
     async def readiness(self) -> Readiness:
-        """Whether every family can take a request; one that waits at zero replicas can.
-
-        A family that no node can ever run does not count: waiting would not help it.
-        """
-        statuses = await self._capacity.statuses()
-        families = {name: statuses.get(name, "MISSING") for name in self._routes.families}
-        ready = RUNNABLE | {NO_GPU}
-        return Readiness(ready=ready.issuperset(families.values()), families=families)
+        """How every family is; see Capacity.sight."""
+        sight = await self._capacity.sight(self._routes.families)
+        age_s = None if sight.age_s is None else round(sight.age_s, 1)
+        return Readiness(ready=sight.is_ready, families=dict(sight.conditions), seen_s_ago=age_s)
 
     @property
     def max_body_bytes(self) -> int:

@@ -11,10 +11,12 @@ from ray.serve.handle import DeploymentHandle, DeploymentResponse, DeploymentRes
 from inpaint.reports import ReplicaReport, ServiceState
 from inpaint.settings import AccessArgs, IngressConfig, IOPaintArgs, Scalable
 from serve_app.api import create_api
-from serve_app.capacity import Capacity, ClusterState
+from serve_app.capacity import Capacity, ClusterState, OnCold
 from serve_app.cluster import look
 from serve_app.gateway import Gateway
+from serve_app.metrics import EdgeMetrics
 from serve_app.routing import Routes
+from serve_app.serve_context import adopt
 from serve_app.serve_families import ServeFamily
 from serve_app.shared_state import PATIENCE_S, SharedState
 from serve_app.weights_desk import Desk, OpenDesk
@@ -39,8 +41,9 @@ class Ingress:
         context = serve.get_replica_context()
         self._app_name, self._deployment = context.app_name, context.deployment
         self._iopaint, self._access = iopaint, access
+        self._metrics = EdgeMetrics()
 
-        self._capacity = _capacity(context.app_name, families, scalable)
+        self._capacity = _capacity(context.app_name, families, scalable, self._metrics.waited)
         called = {name: ServeFamily(name, handle) for name, handle in families.items()}
         self._gateway = Gateway(
             routes,
@@ -61,11 +64,16 @@ class Ingress:
             self._access,
             replicas=lambda: self._capacity.running(self._deployment),
             echo_request_id=False,
+            adopt_request_id=adopt,
+            settled=(self._metrics.settled,),
         )
 
     def reconfigure(self, config: dict[str, Any]) -> None:
         """Take over the deployment's `user_config`."""
         self._gateway.configure(IngressConfig.model_validate(config))
+
+    async def check_health(self) -> None:
+        """Asked by Serve on the event loop that answers requests: once that is stuck, no more."""
 
     async def cancel(self, request_id: str) -> bool:
         """Cancel a request on this replica; called on all of them by broadcast."""
@@ -79,7 +87,10 @@ class Ingress:
 
 
 def _capacity(
-    app_name: str, families: dict[str, DeploymentHandle[Any]], scalable: Scalable
+    app_name: str,
+    families: dict[str, DeploymentHandle[Any]],
+    scalable: Scalable,
+    on_cold: OnCold,
 ) -> Capacity:
     async def see() -> ClusterState:
         return await asyncio.to_thread(look, app_name, scalable)
@@ -87,7 +98,7 @@ def _capacity(
     async def warm(family: str) -> None:
         await _answer(families[family].check_health.remote())
 
-    return Capacity(see, warm)
+    return Capacity(see, warm, on_cold=on_cold)
 
 
 def _shared_state(registry: DeploymentHandle[Any]) -> SharedState:

@@ -1,6 +1,7 @@
 """One request, top to bottom. Knows neither HTTP nor Serve; see docs/architecture.md."""
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
@@ -11,11 +12,14 @@ from inpaint.arrays import Image, Mask, Size, check_pair
 from inpaint.codecs import Limits, Picture
 from inpaint.jobs import AnyOrder, EraseOrder, Job, Order, Result, Timings, Upload
 from inpaint.masks import holes
-from inpaint.plans import plan
+from inpaint.plans import Tile, plan
 from inpaint.protocols import Painted
 from inpaint.texts import TextRegion
 from inpaint.tiles import Cut, cut, paste
 from serve_app.pixel_threads import PixelThreads
+
+TILE_BYTES = 7
+"""For each pixel of a tile: RGB and mask on their way to the family, and RGB back."""
 
 Paint = Callable[[Sequence[Cut]], Awaitable[Sequence[Painted]]]
 """Runs the order's model on every tile; answers come in the tiles' order."""
@@ -40,7 +44,7 @@ async def inpaint(
     with timings.stage("decode"):
         job = await decode(upload, order, bench)
     with timings.stage("plan"):
-        pieces = await run(_cut_tiles, job)
+        pieces = await run(_cut_tiles, job, bench.limits)
     order.deadline.check()
     image = await _repainted(job, pieces, paint, bench, timings) if pieces else None
     with timings.stage("encode"):
@@ -52,14 +56,14 @@ async def inpaint(
 
 async def find_text(
     source: bytes | memoryview, read: Read, bench: Bench, timings: Timings
-) -> tuple[Size, Sequence[TextRegion], Timings]:
+) -> tuple[Size, Sequence[TextRegion]]:
     """Decode, read."""
     with timings.stage("decode"):
         picture = await bench.threads.run(codecs.decode, source, bench.limits)
     with timings.stage("read"):
         (regions,) = await read([picture.image])
     height, width = picture.image.shape[:2]
-    return (height, width), regions, timings
+    return (height, width), regions
 
 
 async def decode(upload: Upload, order: AnyOrder, bench: Bench) -> Job[AnyOrder]:
@@ -82,10 +86,16 @@ async def _repainted(
         return await bench.threads.run(paste_all, job.picture.image, job.mask, pieces, painted)
 
 
-def _cut_tiles(job: Job[EraseOrder]) -> list[Cut]:
+def _cut_tiles(job: Job[EraseOrder], limits: Limits) -> list[Cut]:
     size = job.picture.image.shape[:2]
     made = plan((size[0], size[1]), holes(job.mask), job.order.spec.tiling, job.order.options)
+    take_tiles(made.tiles, limits)
     return [cut(job.picture.image, job.mask, tile) for tile in made.tiles]
+
+
+def take_tiles(tiles: Sequence[Tile], limits: Limits) -> None:
+    """Take the memory that tiles need on their way and back; see Limits.take."""
+    limits.take(TILE_BYTES * sum(math.prod(tile.model_size) for tile in tiles))
 
 
 def paste_all(image: Image, mask: Mask, pieces: Sequence[Cut], painted: Sequence[Painted]) -> Image:

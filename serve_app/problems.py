@@ -7,6 +7,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from inpaint.errors import InpaintError
+from serve_app.error_shapes import HTTP_CODES
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -40,7 +41,7 @@ class Problems:
 
     def http(self, request: Request, error: HTTPException) -> JSONResponse:
         """No such route, no such method."""
-        code = {404: "not-found", 405: "method-not-allowed"}.get(error.status_code, "http")
+        code = HTTP_CODES.get(error.status_code, "http")
         return problem(error.status_code, code, f"{request.method} {request.url.path}")
 
     def defect(self, request_id: str) -> JSONResponse:

@@ -1,16 +1,37 @@
-"""A layer for Serve's own HTTP proxy, where no load balancer stands before it.
+"""Layers for Serve's own HTTP proxy, where no load balancer stands before it.
 
-Serve lets a client switch its timeout and its cancellation off by a header. Both are stripped
-here. Switched on by RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH=serve_app.proxy:layers in the
-environment of the cluster; `make run` and `start` set it. Behind HAProxy or an ingress
-controller, strip them there: this layer is Serve's Python proxy's only.
+Serve lets a client switch its timeout and its cancellation off by a header: both are stripped. And
+it takes in the bodies of requests that still wait for an ingress replica, without a limit: here
+they have one. And it has no word for an ingress replica that died with a request: here it has.
+Switched on by RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH=serve_app.proxy:layers in the environment
+of the cluster; `make run` and `start` set it. Behind HAProxy or an ingress controller, do the same
+there: these layers are Serve's Python proxy's only.
 """
 
+import os
+
+from fastapi import Request
+from fastapi.responses import Response
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from inpaint.errors import InpaintError
+from inpaint.settings import MiB
+from serve_app.accounts import Account
+from serve_app.body_memory import BodyMemory
+from serve_app.error_shapes import ErrorShapes
+from serve_app.iopaint.errors import PREFIX as IOPAINT
+from serve_app.iopaint.errors import IOPaintErrors
+from serve_app.lost_ingress import LostIngress
+from serve_app.memory import Memory
+from serve_app.middleware import OneRequestId, TotalTimes
+from serve_app.problems import Problems
+
 CALLBACK = "serve_app.proxy:layers"
 STRIPPED = frozenset({b"x-request-timeout-seconds", b"x-request-disconnect-disabled"})
+BODIES_MB = "INPAINT_PROXY_BODIES_MB"
+"""Environment variable: bodies and unread answers that a proxy holds at once, in MiB."""
+BODIES_MB_DEFAULT = 1024
 
 
 class StripServeHeaders:
@@ -29,4 +50,18 @@ class StripServeHeaders:
 
 def layers() -> list[Middleware]:
     """Called by Serve when a proxy starts."""
-    return [Middleware(StripServeHeaders)]
+    limit = int(os.environ.get(BODIES_MB) or BODIES_MB_DEFAULT) * MiB
+    memory = Memory(limit, "as many bodies and answers")
+    shapes = ErrorShapes(Problems(), {IOPAINT: IOPaintErrors()})
+
+    def answer(request: Request, error: InpaintError) -> Response:
+        request.scope.setdefault("state", {})["account"] = Account("")  # the proxy has none
+        return shapes.answer(request, error)
+
+    return [
+        Middleware(StripServeHeaders),
+        Middleware(OneRequestId),
+        Middleware(BodyMemory, memory=memory, max_body_bytes=lambda: limit, answer=answer),
+        Middleware(LostIngress, answer=answer),  # within: it sees what Serve itself says
+        Middleware(TotalTimes),
+    ]

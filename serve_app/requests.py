@@ -13,11 +13,6 @@ TIMEOUT_HEADER = "X-Timeout-Seconds"
 JSON = "application/json"
 
 
-def request_id_of(request: Request) -> str:
-    """The id that RequestIds (middleware.py) gave the request."""
-    return str(request.state.request_id)
-
-
 def deadline_of(request: Request, config: IngressConfig) -> Deadline:
     """From the X-Timeout-Seconds header, capped by the server's limit.
 

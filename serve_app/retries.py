@@ -55,11 +55,11 @@ class RetryOnce:
     Args:
         upload: what is refused when two replicas are lost.
         refused: takes note of it.
-        on_retry: called before asking again.
+        on_retry: each is called before asking again.
     """
 
     def __init__(
-        self, upload: Upload, refused: RefusedInputs, on_retry: Callable[[], None] = lambda: None
+        self, upload: Upload, refused: RefusedInputs, *on_retry: Callable[[], None]
     ) -> None:
         self._upload = upload
         self._refused = refused
@@ -80,5 +80,6 @@ class RetryOnce:
                 raise
             self._is_used = True
             logger.warning("a replica died, asking again: %s", error.context)
-        self._on_retry()
+        for tell in self._on_retry:
+            tell()
         return await self(attempt)

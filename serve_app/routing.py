@@ -101,11 +101,11 @@ class Routes:
             )
         return spec, family
 
-    def find_reader(self) -> str:
-        """The family that reads text; FamilyMissingError where OCR is switched off."""
+    def find_reader(self) -> tuple[ModelSpec, str]:
+        """The model that reads text, and its family; FamilyMissingError where OCR is off."""
         for spec, family in self.served:
             if spec.kind is Kind.OCR:
-                return family
+                return spec, family
         raise FamilyMissingError(
             "OCR is switched off on this server: start it with --enable-ocr, or list a family of "
             "kind 'ocr' in its Serve config."

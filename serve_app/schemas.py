@@ -19,6 +19,7 @@ from inpaint.specs import (
 from inpaint.states import ModelState
 from inpaint.text_rules import Fate, Judged
 from inpaint.texts import TextRegion
+from serve_app.conditions import Condition
 
 
 class InpaintAnswer(Spec):
@@ -172,8 +173,11 @@ class Readiness(Spec):
     """GET /readyz."""
 
     ready: bool
-    families: dict[str, str] = Field(
-        description="Serve's status of each family; no-gpu: no node can ever run it."
+    families: dict[str, Condition] = Field(
+        description="What a request for each family would meet; see docs/observability.md."
+    )
+    seen_s_ago: float | None = Field(
+        description="How old this is: it ages while Serve's controller is away; null: not yet seen."
     )
 
 

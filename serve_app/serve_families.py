@@ -128,7 +128,7 @@ async def _translated(family: str, response: Awaitable[Any]) -> Any:
         retry_after_s = float(error.retry_after_s or OverloadedError.retry_after_s or 1)
         raise OverloadedError(
             f"All replicas of '{family}' are busy and the queue is full; try again shortly.",
-            {"retry_after_s": retry_after_s},
+            {"family": family, "retry_after_s": retry_after_s},
         ) from error
     except LOST as error:
         raise ReplicaLostError(

@@ -17,7 +17,7 @@ from inpaint.text_masks import MaskMode, text_mask
 from inpaint.text_rules import Fate, Judged, TextRules, judge
 from inpaint.texts import Polygon, TextRegion
 from inpaint.tiles import Cut, cut
-from serve_app.pipeline import Bench, Paint, Read, count, encode, paste_all
+from serve_app.pipeline import Bench, Paint, Read, count, encode, paste_all, take_tiles
 
 GROWTH = 2.0
 """What the margin is multiplied by where words remain."""
@@ -62,10 +62,17 @@ class TextRemoval:
         read: finds text.
         paint: runs the order's model on tiles.
         bench: threads and limits.
+        timings: the clock.
     """
 
     def __init__(
-        self, order: EraseOrder, asked: TextOrder, read: Read, paint: Paint, bench: Bench
+        self,
+        order: EraseOrder,
+        asked: TextOrder,
+        read: Read,
+        paint: Paint,
+        bench: Bench,
+        timings: Timings,
     ) -> None:
         self._order = order
         self._asked = asked
@@ -73,7 +80,7 @@ class TextRemoval:
         self._paint = paint
         self._bench = bench
         self._run = bench.threads.run
-        self._timings = Timings()
+        self._timings = timings
         self._tiles = 0
         self._kept: list[Polygon] = []
 
@@ -154,6 +161,7 @@ class TextRemoval:
         size = (mask.shape[0], mask.shape[1])
         holes = line_holes(mask, lines) if mask.any() else ()
         made = plan(size, holes, self._order.spec.tiling, self._order.options)
+        take_tiles(made.tiles, self._bench.limits)
         return image, mask, [cut(image, mask, tile) for tile in made.tiles]
 
     async def _still_there(

@@ -13,7 +13,19 @@ settings.register_profile("quick", deadline=None, max_examples=30)
 settings.load_profile("quick")
 
 TESTS = Path(__file__).parent
-TIERS = ("unit", "api", "cli", "models", "serve", "clusters", "parity", "e2e", "k8s")
+TIERS = (
+    "unit",
+    "api",
+    "cli",
+    "models",
+    "serve",
+    "clusters",
+    "parity",
+    "e2e",
+    "page",
+    "k8s",
+    "faults",
+)
 
 
 def pytest_collection_modifyitems(items):

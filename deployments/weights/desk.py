@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from deployments.observer import DownloadObserver
 from deployments.weights.fetcher import BackgroundFetcher
 from deployments.weights.store import WeightsStore
 from inpaint.errors import WeightsDownloadingError, WeightsMissingError
@@ -91,9 +92,15 @@ class WeightsDesk:
         await self._tell()
 
 
-def open_desk(store: WeightsStore, may_fetch: bool, tell: Tell) -> WeightsDesk:
-    """The desk of one replica; it fetches only where it may."""
-    return WeightsDesk(store, BackgroundFetcher(store) if may_fetch else None, tell)
+def open_desk(
+    store: WeightsStore,
+    may_fetch: bool,
+    tell: Tell,
+    observe: Callable[[], DownloadObserver] = DownloadObserver,
+) -> WeightsDesk:
+    """The desk of one replica; it fetches only where it may, and tells whom `observe` makes."""
+    fetcher = BackgroundFetcher(store, observer=observe()) if may_fetch else None
+    return WeightsDesk(store, fetcher, tell)
 
 
 def _downloading(spec: WeightsSpec, download: Download | None) -> WeightsDownloadingError:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from deployments.observer import DownloadObserver
 from deployments.weights.fetching import fetch
 from deployments.weights.progress import OnProgress, Progress
 from deployments.weights.store import WeightsStore
@@ -37,6 +38,7 @@ class BackgroundFetcher:
         store: where the weights go.
         fetch: what fetches; `deployments.weights.fetch`.
         pause_after_failure_s: how long a failed fetch is not tried again.
+        observer: told of what arrives and how it ends, except of what another process fetches.
     """
 
     def __init__(
@@ -44,10 +46,12 @@ class BackgroundFetcher:
         store: WeightsStore,
         fetch: Fetch = fetch,
         pause_after_failure_s: float = PAUSE_AFTER_FAILURE_S,
+        observer: DownloadObserver | None = None,
     ) -> None:
         self._store = store
         self._fetch = fetch
         self._pause_after_failure_s = pause_after_failure_s
+        self._observer = observer or DownloadObserver()
         self._lock = threading.Lock()
         self._waiting: dict[str, WeightsSpec] = {}
         self._progress: dict[str, Progress] = {}
@@ -100,14 +104,27 @@ class BackgroundFetcher:
 
     def _fetched(self, spec: WeightsSpec) -> InpaintError | None:
         """Fetch; the reason where it fails."""
+        last: Progress | None = None
 
         def take_note(progress: Progress) -> None:
+            nonlocal last
             with self._lock:
                 self._progress[spec.name] = progress
+            if (count := _arrived(last, progress)) > 0:
+                self._observer.arrived(spec.name, count)
+            last = progress
 
+        error = self._error_of(spec, take_note)
+        if error is not None:
+            self._observer.ended(spec.name, error.code)
+        elif last is None or not last.is_elsewhere:
+            self._observer.ended(spec.name, "ok")
+        return error
+
+    def _error_of(self, spec: WeightsSpec, on_progress: OnProgress) -> InpaintError | None:
         began = time.monotonic()
         try:
-            self._fetch(spec, self._store, take_note)
+            self._fetch(spec, self._store, on_progress)
         except InpaintError as error:
             logger.warning("fetch failed: model=%s %s %s", spec.name, error.detail, error.context)
             return error
@@ -116,3 +133,10 @@ class BackgroundFetcher:
             return InpaintError(f"Fetching '{spec.name}' failed: {type(error).__name__}.")
         logger.info("fetched model=%s s=%.1f", spec.name, time.monotonic() - began)
         return None
+
+
+def _arrived(last: Progress | None, now: Progress) -> int:
+    """Bytes that came between two reports; the first one of a file tells what was here before."""
+    if last is None or last.file != now.file or last.is_elsewhere or now.is_elsewhere:
+        return 0
+    return now.done_bytes - last.done_bytes

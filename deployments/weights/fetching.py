@@ -54,7 +54,7 @@ def _fetch_file(
         )
 
     def tell_of_other() -> None:
-        on_progress(Progress(target.name, _size(part_of(target)), None))
+        on_progress(Progress(target.name, _size(part_of(target)), None, is_elsewhere=True))
 
     with disk_errors(target), held(lock_of(target), tell_of_other):
         if not target.is_file():

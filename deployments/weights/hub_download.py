@@ -46,7 +46,7 @@ def fetch_repository(repository: HubRepository, hub: Path, on_progress: OnProgre
         )
     for repo_id in repository.sources:
         folder = repository_folder(hub, repo_id)
-        waiting = Progress(repo_id, 0, None)
+        waiting = Progress(repo_id, 0, None, is_elsewhere=True)
         try:
             with disk_errors(folder), held(lock_of(folder), partial(on_progress, waiting)):
                 if complete_snapshot(folder, repository) is None:
@@ -84,6 +84,7 @@ def _fetch(repo_id: str, repository: HubRepository, folder: Path, on_progress: O
         names = wanted_files(sizes, repository, components_of(Path(index) if index else None))
         here = files_of(folder / "snapshots")
         counted = _Counted(repo_id, {name: sizes[name] for name in names}, here, on_progress)
+        counted.begin()
         snapshot_download(
             allow_patterns=[glob.escape(name) for name in names],
             max_workers=WORKERS,
@@ -124,6 +125,10 @@ class _Counted:
         self._arrived: dict[int, float] = {}
         self._on_progress = on_progress
         self._lock = threading.Lock()
+
+    def begin(self) -> None:
+        """Tell what was here before."""
+        self._on_progress(Progress(self._repo_id, self._before, self._total))
 
     def add(self, bar: int, count: float) -> None:
         """Take note of bytes on one of the bars: one counts the network, one the disk."""

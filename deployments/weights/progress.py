@@ -13,6 +13,8 @@ class Progress:
     done_bytes: int
     total_bytes: int | None
     """None: the server does not say."""
+    is_elsewhere: bool = False
+    """Another process fetches it, and this one waits."""
 
 
 OnProgress = Callable[[Progress], None]

@@ -1,11 +1,12 @@
 """Pictures and masks from bytes, and pictures to bytes. docs/pictures.md says what is kept."""
 
-from inpaint.codecs.decoding import decode, decode_grey, decode_mask
+from inpaint.codecs.decoding import PICTURE_BYTES, decode, decode_grey, decode_mask
 from inpaint.codecs.encoding import can_hold_alpha, encode
 from inpaint.codecs.headers import read_header, read_metadata
 from inpaint.codecs.picture import Format, Header, Limits, Metadata, Picture
 
 __all__ = [
+    "PICTURE_BYTES",
     "Format",
     "Header",
     "Limits",

@@ -1,5 +1,6 @@
 """Bytes to pictures and masks."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +13,10 @@ from inpaint.codecs.picture import Format, Limits, Metadata, Picture
 from inpaint.codecs.source import Source, foreign_errors_named
 from inpaint.masks import binarize
 
+PICTURE_BYTES = 8
+"""For each pixel: RGB, alpha, the copy of RGB that is painted on, and a mask that is made."""
+GREY_BYTES = 2
+"""For each pixel of a mask: as it came, and as holes."""
 SIDEWAYS_FROM = 5  # EXIF orientations 5 to 8 exchange width and height
 EMBEDDABLE = (b"RGB ", b"GRAY")  # colour spaces of ICC.1 that our outputs can have
 
@@ -25,9 +30,11 @@ def decode(data: bytes | memoryview, limits: Limits) -> Picture:
     Raises:
         ImageDecodeError: no picture, damaged, or samples that are not read here.
         ImageTooLargeError: more pixels than `limits` allow.
+        Exception: `limits.take` found no room for them.
     """
     source = take_apart(data)
     check_size(source.header, limits)
+    limits.take(PICTURE_BYTES * math.prod(source.header.size))
     with foreign_errors_named(source.header.format.upper()):
         image, alpha = _decoded(data, source)
         if source.orientation in pixels.TURNS:
@@ -46,6 +53,7 @@ def decode_mask(data: bytes | memoryview, limits: Limits) -> Mask:
     Raises:
         ImageDecodeError: no picture, damaged, or samples that are not read here.
         ImageTooLargeError: more pixels than `limits` allow.
+        Exception: `limits.take` found no room for them.
     """
     return binarize(decode_grey(data, limits))
 
@@ -57,6 +65,7 @@ def decode_grey(data: bytes | memoryview, limits: Limits) -> Mask:
     """
     source = take_apart(data)
     check_size(source.header, limits)
+    limits.take(GREY_BYTES * math.prod(source.header.size))
     with foreign_errors_named(source.header.format.upper()):
         return pixels.upright(_grey(data, source), source.orientation)
 

@@ -1,5 +1,6 @@
 """What a picture is once it is read, and what is remembered of the file that it came in."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self
@@ -91,9 +92,12 @@ class Limits:
 
     Attributes:
         max_pixels: most pixels, height times width.
+        take: told of the bytes that a picture is about to take, and raises where there is no room
+            for them; called on the thread that decodes.
     """
 
     max_pixels: int
+    take: Callable[[int], None] = lambda count: None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from inpaint.errors import InpaintError, UnauthorizedError
 from serve_app.access.keys import ApiKey, Keyring, presented_in
 from serve_app.access.limits import KeyLimits
+from serve_app.web_files import web_files
 
-OPEN = frozenset({"/healthz", "/readyz", "/docs", "/openapi.json"})
-"""Paths that tell nothing and do nothing: probes have no key, nor has who reads up on the API."""
+OPEN = frozenset({"/healthz", "/readyz", "/docs", "/openapi.json", *web_files()})
+"""Paths that tell nothing and do nothing: probes have no key, nor has who reads up on the API. The
+web page's files hold no secret; the page asks for a key when it is refused."""
 WORK = "POST"
 """The method of what counts against a key's limits; asking for a state or cancelling does not."""
 

@@ -10,6 +10,7 @@ from inpaint.errors import UnknownFileError
 from inpaint.settings import IOPaintArgs
 from inpaint.specs import ModelSpec
 from serve_app import bodies
+from serve_app.accounts import account_of
 from serve_app.answers import headers_of
 from serve_app.gateway import Gateway
 from serve_app.iopaint import files, openapi
@@ -19,7 +20,7 @@ from serve_app.iopaint.files import GenInfo
 from serve_app.iopaint.masks import AdjustMask, adjusted
 from serve_app.iopaint.models import SAMPLERS, ModelInfo, ServerConfig, SwitchModel
 from serve_app.iopaint.requests import read_file, read_inpaint, read_json
-from serve_app.requests import deadline_of, request_id_of
+from serve_app.requests import deadline_of
 
 T = TypeVar("T")
 
@@ -44,7 +45,7 @@ def _add_inpaint(router: APIRouter, gateway: Gateway, args: IOPaintArgs) -> None
         deadline = deadline_of(request, gateway.config)
         fields, body = await _read(request, gateway, read_inpaint)
         result = await gateway.inpaint(
-            request_id_of(request),
+            account_of(request.scope),
             body,
             deadline,
             lambda _, find, until: order_of(fields, args.quality, find, until),
@@ -118,5 +119,6 @@ def _add_files(router: APIRouter, gateway: Gateway, args: IOPaintArgs) -> None:
 
 async def _read(request: Request, gateway: Gateway, read: Callable[[str, bytes], T]) -> T:
     """What `read` makes of the content type and the body, off the event loop."""
-    content = await bodies.read(request, gateway.max_body_bytes)
-    return await gateway.off_loop(read, request.headers.get("content-type", ""), content)
+    with account_of(request.scope).timings.stage("receive"):
+        content = await bodies.read(request, gateway.max_body_bytes)
+        return await gateway.off_loop(read, request.headers.get("content-type", ""), content)

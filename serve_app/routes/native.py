@@ -9,11 +9,12 @@ from inpaint.codecs import Format
 from inpaint.deadlines import Deadline
 from inpaint.errors import UnknownRequestError
 from serve_app import answers, bodies, openapi
+from serve_app.accounts import account_of
 from serve_app.bodies import Body
 from serve_app.event_stream import EVENTS, stream, take_stream_fields
 from serve_app.gateway import Gateway
 from serve_app.orders import read_order
-from serve_app.requests import JSON, deadline_of, request_id_of, wanted_answer
+from serve_app.requests import JSON, deadline_of, wanted_answer
 from serve_app.schemas import Cancelled, ModelCard, ModelList, OcrAnswer, RegionCard
 
 
@@ -28,29 +29,28 @@ def native_routes(gateway: Gateway) -> APIRouter:
         The answer is the picture itself, JSON with the picture as base64, or a stream of events,
         as the `Accept` header says. Pixels outside the mask stay the input's.
         """
-        answer, request_id = wanted_answer(request, EVENTS), request_id_of(request)
+        answer, account = wanted_answer(request, EVENTS), account_of(request.scope)
         deadline, body = await _received(request, gateway)
         if answer == EVENTS:
             previews = take_stream_fields(body).previews
-            run = partial(gateway.inpaint, request_id, body, deadline, read_order)
-            return await stream(run, previews, request_id, gateway.off_loop)
+            run = partial(gateway.inpaint, account, body, deadline, read_order)
+            return await stream(run, previews, account, gateway.off_loop)
         _choose_format(body, answer)
-        result = await gateway.inpaint(request_id, body, deadline)
-        return await gateway.off_loop(answers.of_result, result, request_id, answer == JSON)
+        result = await gateway.inpaint(account, body, deadline)
+        return await gateway.off_loop(answers.of_result, result, account.request_id, answer == JSON)
 
     @router.post("/ocr", **openapi.OCR)
     async def ocr(request: Request) -> OcrAnswer:
         """Find the text of a picture: where it is, what it says, how sure that is."""
+        account = account_of(request.scope)
         deadline, body = await _received(request, gateway)
-        (height, width), regions, timings = await gateway.find_text(
-            request_id_of(request), body, deadline
-        )
+        (height, width), regions = await gateway.find_text(account, body, deadline)
         return OcrAnswer(
             width=width,
             height=height,
             regions=tuple(RegionCard.of(region) for region in regions),
-            request_id=request_id_of(request),
-            timings_ms=timings.stages,
+            request_id=account.request_id,
+            timings_ms=account.timings.stages,
         )
 
     @router.post("/remove-text", **openapi.REMOVE_TEXT)
@@ -60,11 +60,11 @@ def native_routes(gateway: Gateway) -> APIRouter:
         What no rule keeps is erased; pixels outside the mask stay the input's. The answer is the
         picture, or JSON with the lines, the mask and the picture, as the `Accept` header says.
         """
-        answer = wanted_answer(request)
+        answer, account = wanted_answer(request), account_of(request.scope)
         deadline, body = await _received(request, gateway)
         _choose_format(body, answer)
-        done = await gateway.remove_text(request_id_of(request), body, deadline)
-        return await gateway.off_loop(answers.of_text, done, request_id_of(request), answer == JSON)
+        done = await gateway.remove_text(account, body, deadline)
+        return await gateway.off_loop(answers.of_text, done, account.request_id, answer == JSON)
 
     @router.get("/models", **openapi.MODELS)
     async def models() -> ModelList:
@@ -89,8 +89,9 @@ def native_routes(gateway: Gateway) -> APIRouter:
 async def _received(request: Request, gateway: Gateway) -> tuple[Deadline, Body]:
     """The request's deadline, which begins now, and its body."""
     deadline = deadline_of(request, gateway.config)
-    content = await bodies.read(request, gateway.max_body_bytes)
-    return deadline, await gateway.parse(request.headers.get("content-type", ""), content)
+    with account_of(request.scope).timings.stage("receive"):
+        content = await bodies.read(request, gateway.max_body_bytes)
+        return deadline, await gateway.parse(request.headers.get("content-type", ""), content)
 
 
 def _choose_format(body: Body, answer: Format | str | None) -> None:

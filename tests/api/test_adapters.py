@@ -49,7 +49,7 @@ async def test_a_missing_lora_is_fetched_where_that_is_allowed(tmp_path, photo, 
     asked = []
     monkeypatch.setattr(
         "deployments.weights.desk.BackgroundFetcher",
-        lambda store: type("Fetcher", (), {
+        lambda store, observer: type("Fetcher", (), {
             "running": {}, "start": lambda self, spec: asked.append(spec.name)
         })(),
     )  # fmt: skip

@@ -46,7 +46,7 @@ async def test_models_and_readiness_tell_of_it(service):
         cards = {card["family"]: card for card in (await client.get("/models")).json()["models"]}
         one = (await client.get(f"/models/{cards['OCR']['name']}")).json()
     assert (answer.status_code, answer.json()["ready"]) == (200, True)
-    assert answer.json()["families"] == {"Erase": "HEALTHY", "OCR": "no-gpu"}
+    assert answer.json()["families"] == {"Erase": "running", "OCR": "no-gpu"}
     assert (cards["Erase"]["available"], cards["Erase"]["unavailable_because"]) == (True, None)
     assert not cards["OCR"]["available"]
     assert "0.4 GPU" in cards["OCR"]["unavailable_because"]

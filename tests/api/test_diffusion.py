@@ -8,6 +8,7 @@ import pytest
 
 from inpaint.deadlines import Deadline
 from inpaint.errors import OverloadedError, ReplicaLostError, RequestCancelledError
+from serve_app.accounts import Account
 from serve_app.bodies import Body
 from serve_app.progress import Watcher
 from serve_app.schemas import ModelCard
@@ -50,7 +51,10 @@ async def test_the_hole_is_painted_and_the_rest_stays(service, photo, hole):
     np.testing.assert_array_equal(result[hole == 0], photo[hole == 0])
     assert (answer.headers["x-model"], answer.headers["x-seed"]) == ("painter", "7")
     stages = [entry.split(";")[0] for entry in answer.headers["server-timing"].split(", ")]
-    assert stages == ["decode", "plan", "models", "queue", "forward", "blend", "encode"]
+    assert stages == [
+        *("receive", "admit", "decode", "plan"),
+        *("models", "queue", "forward", "blend", "encode", "total"),
+    ]
 
 
 async def test_the_family_gets_a_padded_picture_a_hard_mask_and_the_parameters(
@@ -226,7 +230,7 @@ async def test_progress_is_passed_on_while_the_run_is_under_way(service, photo, 
             service.painters.gate.set()
 
     await service.gateway.inpaint(
-        "id", body_of(photo, hole, sd_steps=4), Deadline.after(9), watch=Steps()
+        Account("id"), body_of(photo, hole, sd_steps=4), Deadline.after(9), watch=Steps()
     )
     assert steps == [(1, 4), (2, 4), (3, 4), (4, 4)]
 
@@ -239,8 +243,9 @@ async def test_cancelling_ends_the_run(service, photo, hole):
         def step(self, step):
             started.set()
 
+    body, account = body_of(photo, hole), Account("my-id")
     work = asyncio.create_task(
-        service.gateway.inpaint("my-id", body_of(photo, hole), Deadline.after(9), watch=Started())
+        service.gateway.inpaint(account, body, Deadline.after(9), watch=Started())
     )
     await asyncio.wait_for(started.wait(), 5)
     assert service.gateway.cancel_here("my-id")

@@ -81,11 +81,11 @@ async def test_health_and_readiness(service):
     async with service.client() as client:
         assert (await client.get("/healthz")).json() == {"status": "ok"}
         assert (await client.get("/readyz")).status_code == 200
-        service.statuses = {"Erase": "UNHEALTHY"}
+        service.statuses, service.wanting = {"Erase": "UNHEALTHY"}, {"Erase": {}}
         answer = await client.get("/readyz")
-        assert (answer.status_code, answer.json()["families"]) == (503, {"Erase": "UNHEALTHY"})
+        assert (answer.status_code, answer.json()["families"]) == (503, {"Erase": "unhealthy"})
         service.statuses = {}
-        assert (await client.get("/readyz")).json()["families"] == {"Erase": "MISSING"}
+        assert (await client.get("/readyz")).json()["families"] == {"Erase": "missing"}
 
 
 async def test_deadline_is_504_and_frees_the_family(service, stuck, photo, hole):

@@ -9,6 +9,7 @@ from inpaint.deadlines import Deadline
 from inpaint.errors import RequestCancelledError
 from inpaint.examples import EXAMPLE
 from inpaint.settings import IngressConfig
+from serve_app.accounts import Account
 from serve_app.bodies import Body
 from serve_app.progress import Watcher
 from tests.api.test_inpaint import problem
@@ -262,7 +263,7 @@ async def test_cancelling_ends_the_run_as_of_any_other(service, photo, hole, fie
 
     body = Body(files_of(photo, hole, fields), dict(fields))
     work = asyncio.create_task(
-        service.gateway.inpaint("my-id", body, Deadline.after(9), watch=Started())
+        service.gateway.inpaint(Account("my-id"), body, Deadline.after(9), watch=Started())
     )
     await asyncio.wait_for(started.wait(), 5)
     assert service.gateway.cancel_here("my-id")

@@ -49,7 +49,7 @@ def test_a_family_without_a_gpu_until_one_comes(running, photo, hole):
         assert "retry-after" not in answer.headers
         assert "0.4 GPU" in answer.json()["detail"]
         assert "0.4 GPU" in card["unavailable_because"]
-        assert readiness.json()["families"] == {"Erase": "HEALTHY", "SD15": "no-gpu"}
+        assert readiness.json()["families"] == {"Erase": "running", "SD15": "no-gpu"}
 
     running.add_node(num_cpus=1, num_gpus=1)
     if running.can_grow:  # nobody asks again: the demand is kept

@@ -37,7 +37,15 @@ def test_an_installed_wheel_serves_from_an_empty_folder(unpacked, tmp_path):
     )
     with serve_run(yaml.safe_load(done.stdout), "/readyz", {"PYTHONPATH": str(unpacked)}) as server:
         names = {card["name"] for card in httpx.get(f"{server.url}/models").json()["models"]}
+        page = httpx.get(f"{server.url}/")
     assert names >= {"cv2", "lama"}
+    assert page.text == (ROOT / "serve_app/web/index.html").read_text()
+
+
+def test_the_wheel_brings_all_files_of_the_page(unpacked):
+    here, there = (folder / "serve_app/web" for folder in (ROOT, unpacked))
+    files = {path.relative_to(here) for path in here.rglob("*") if path.is_file()}
+    assert {path.relative_to(there) for path in there.rglob("*") if path.is_file()} == files
 
 
 def test_the_wheel_holds_nothing_but_the_packages(unpacked):

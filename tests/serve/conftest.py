@@ -3,6 +3,7 @@
 import os
 import socket
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
@@ -16,13 +17,16 @@ from ray.serve.schema import ServeDeploySchema
 from inpaint.resources import default_serve_config
 from tests.local_service import OWN_MODELS
 from tests.serve.checkpoints import write_checkpoints
-from tests.serve.special_checkpoints import write_plain_checkpoints
+from tests.serve.special_checkpoints import write_plain_checkpoints, write_special_checkpoints
+from tests.serve.special_requests import Painter
 from tests.standins.catalog import checksum_variables, write_stand_ins
 from tests.user_models import write_user_model
 from tests.weights_server import weights_server
 
 ROOT = Path(__file__).parents[2]
 START_LIMIT_S = 120
+PROXY_BODIES_MB = 64
+"""What Serve's proxy takes in at once, bodies that still wait for an ingress included."""
 RESTING = {
     "max_ongoing_requests": 2,
     "autoscaling_config": {
@@ -38,9 +42,16 @@ RESTING = {
 
 def free_port():
     """Serve shares ports in silence, so the default one may belong to somebody else."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    return free_ports(1)[0]
+
+
+def free_ports(count):
+    """As many different ones: two calls of free_port may give the same."""
+    with ExitStack() as opened:
+        probes = [opened.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]
 
 
 def wait_for(what, limit_s=START_LIMIT_S):
@@ -156,7 +167,9 @@ def url(model_dir, user_models, scratch, weights):
     environment = {
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_AUTH_MODE": "disabled",
+        "RAY_metrics_report_interval_ms": "3000",
         "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "serve_app.proxy:layers",
+        "INPAINT_PROXY_BODIES_MB": str(PROXY_BODIES_MB),
         "AWKWARD_MODELS_SCRATCH": str(scratch),
         "AWKWARD_MODELS_SLOW_S": "1.5",
         "STEPS_MODEL_STEP_S": "0.3",
@@ -187,3 +200,10 @@ def url(model_dir, user_models, scratch, weights):
 def client(url):
     with httpx.Client(base_url=url, timeout=60) as client:
         yield client
+
+
+@pytest.fixture(scope="package")
+def special(url, model_dir, checkpoints):
+    """Paints by special models and guides, from checkpoints that are there from now on."""
+    write_special_checkpoints(model_dir)
+    return Painter(url)

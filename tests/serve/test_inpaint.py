@@ -68,8 +68,10 @@ def test_health_and_readiness(client):
     assert client.get("/healthz").json() == {"status": "ok"}
     ready = client.get("/readyz").json()
     assert ready["ready"]
-    families = {"Erase", "Fragile", "Narrow", "OCR", "Steps", "SD15", "SDXL"}
+    families = {"Erase", "Fragile", "Narrow", "OCR", "Steps", "SD15", "SDXL", "Special"}
     assert set(ready["families"]) == families
+    assert ready["families"]["Erase"] == "running"
+    assert ready["families"]["SDXL"] in {"resting", "waking", "running"}  # others may have asked it
 
 
 def test_answers_carry_one_request_id(client):

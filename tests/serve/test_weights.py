@@ -2,6 +2,7 @@
 
 from tests.conftest import png
 from tests.serve.conftest import wait_for
+from tests.serve.scraping import scrape
 
 MODEL = "stored-fill"
 
@@ -31,3 +32,10 @@ def test_missing_model_is_fetched_while_the_service_goes_on(client, weights, pho
     assert answer.headers["X-Model"] == MODEL
     assert wait_for(lambda: states() == {"loaded"}, 30)
     assert len(weights.requests_of("/stored-fill.bin")) == 1
+
+
+def test_what_was_fetched_is_counted():
+    """Reads what the test before it has left."""
+    size, outcome = 7000, {"model": MODEL, "outcome": "ok"}
+    wait_for(lambda: scrape().sum("ray_inpaint_downloads_total", **outcome) == 1, 30)
+    assert scrape().sum("ray_inpaint_downloaded_bytes_total", model=MODEL) == size

@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from inpaint.errors import NoGpuError, WarmingUpError
+from inpaint.errors import NoGpuError, UnavailableError, WarmingUpError
+from serve_app import capacity as capacity_module
 from serve_app.capacity import Capacity, ClusterState, FamilyState, missing
 
 CPU_NODE = {"CPU": 4.0, "memory": 8e9}
@@ -20,12 +21,19 @@ class Cluster:
         self.warmed = asyncio.Event()
         self.looks = self.warmings = self.stopped = 0
         self.fails = False
+        self.answers = asyncio.Event()
+        self.answers.set()
+        self.has_failed = False
 
     async def look(self):
         self.looks += 1
+        await self.answers.wait()
         if self.fails:
             raise ConnectionError
-        families = {"SD15": FamilyState("HEALTHY", self.running, self.needs)}
+        family = FamilyState(
+            "HEALTHY", self.running, self.needs, wanted=self.running, has_failed=self.has_failed
+        )
+        families = {"SD15": family}
         return ClusterState(families, self.nodes, self.can_grow)
 
     async def warm(self, family):
@@ -127,10 +135,10 @@ async def test_a_node_that_joins_is_seen():
     known = capacity(cluster, lifetime_s=0.0)
     with pytest.raises(NoGpuError):
         await known.require("SD15", 0)
-    assert await known.statuses() == {"SD15": "no-gpu"}
+    assert (await known.sight(["SD15"])).conditions == {"SD15": "no-gpu"}
     cluster.nodes = (CPU_NODE, GPU_NODE)
     await known.require("SD15", 0)
-    assert await known.statuses() == {"SD15": "HEALTHY"}
+    assert (await known.sight(["SD15"])).conditions == {"SD15": "resting"}
     assert await known.refusals() == {}
 
 
@@ -153,3 +161,82 @@ async def test_refusals_say_why():
     refusals = await capacity(Cluster(CPU_NODE)).refusals()
     assert list(refusals) == ["SD15"]
     assert "0.4 GPU" in refusals["SD15"]
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    monkeypatch.setattr(capacity_module, "PATIENCE_S", 0.05)
+
+
+async def test_a_family_that_fails_to_start_is_refused_until_it_is_deployed_anew():
+    cluster = Cluster(GPU_NODE)
+    cluster.has_failed = True
+    known = capacity(cluster, lifetime_s=0.0)
+    with pytest.raises(UnavailableError, match="'SD15' fails to start"):
+        await known.require("SD15", 60)
+    sight = await known.sight(["SD15"])
+    assert (sight.conditions, sight.is_ready) == ({"SD15": "failed"}, False)
+    cluster.has_failed = False
+    await known.require("SD15", 60)
+
+
+async def test_readiness_before_the_first_look_is_unknown_and_not_ready(impatient):
+    cluster = Cluster(GPU_NODE, running=1)
+    cluster.answers.clear()
+    sight = await asyncio.wait_for(capacity(cluster).sight(["SD15", "OCR"]), 1)
+    assert (sight.conditions, sight.is_ready, sight.age_s) == (
+        {"SD15": "unknown", "OCR": "unknown"},
+        False,
+        None,
+    )
+
+
+async def test_readiness_outlives_a_controller_that_does_not_answer(impatient, monkeypatch):
+    cluster = Cluster(GPU_NODE, running=1)
+    known = capacity(cluster, lifetime_s=0.0)
+    assert (await known.sight(["SD15"])).conditions == {"SD15": "running"}
+    cluster.answers.clear()
+    sight = await asyncio.wait_for(known.sight(["SD15"]), 1)
+    assert (sight.conditions, sight.is_ready) == ({"SD15": "running"}, True)
+    assert sight.age_s >= 0.05
+
+    monkeypatch.setattr(capacity_module, "GRACE_S", 0.01)
+    sight = await known.sight(["SD15"])
+    assert (sight.conditions, sight.is_ready) == ({"SD15": "unknown"}, True)
+
+    cluster.running = 0
+    cluster.answers.set()
+    await asyncio.sleep(0)
+    assert (await known.sight(["SD15"])).conditions == {"SD15": "resting"}
+
+
+async def test_only_the_first_probe_waits_for_a_look_that_hangs(impatient):
+    cluster = Cluster(GPU_NODE, running=1)
+    known = capacity(cluster, lifetime_s=0.0)
+    await known.sight(["SD15"])
+    cluster.answers.clear()
+    await known.sight(["SD15"])
+    looks, clock = cluster.looks, asyncio.get_running_loop().time
+    began = clock()
+    for _ in range(50):
+        await known.sight(["SD15"])
+    assert clock() - began < 0.5  # fifty waits would take 2.5 s
+    assert cluster.looks == looks  # one look is under way, not one for each probe
+
+
+async def test_a_family_that_serve_lacks_is_missing_and_the_others_are_told_of():
+    sight = await capacity(Cluster(GPU_NODE, running=1)).sight(["SD15", "OCR"])
+    assert (sight.conditions, sight.is_ready) == ({"SD15": "running", "OCR": "missing"}, False)
+
+
+async def test_waits_for_a_cold_family_are_told_with_their_outcome():
+    told = []
+    cluster = Cluster(CPU_NODE, can_grow=True)
+    watched = Capacity(cluster.look, cluster.warm, 100.0, on_cold=lambda *what: told.append(what))
+    with pytest.raises(WarmingUpError):
+        await watched.require("SD15", 0.05)
+    cluster.warmed.set()
+    await watched.require("SD15", 5)
+    (family, refused_s, refused), (_, ready_s, ready) = told
+    assert (family, refused, ready) == ("SD15", "refused", "ready")
+    assert 0.04 < refused_s < 1 > ready_s

@@ -4,6 +4,9 @@ import re
 import tomllib
 from pathlib import Path
 
+from ray.util.metrics import Counter, Gauge, Histogram, Metric
+
+from deployments.metrics import DownloadMetrics, LastingGauge, ReplicaMetrics
 from inpaint.errors import InpaintError
 from inpaint.settings import (
     AppArgs,
@@ -14,6 +17,7 @@ from inpaint.settings import (
     IOPaintArgs,
     OcrConfig,
 )
+from serve_app.metrics import EdgeMetrics
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = (AppArgs, FamilyArgs, IOPaintArgs, EraseConfig, DiffusionConfig, OcrConfig,
@@ -42,6 +46,28 @@ def test_every_setting_is_documented():
     }
     settings = {name for model in SETTINGS for name in model.model_fields} - {"families"}
     assert settings <= documented
+
+
+def test_every_metric_is_documented_with_its_type_and_tags():
+    made = [*vars(EdgeMetrics()).values(), *vars(ReplicaMetrics("Erase")).values()]
+    made += vars(DownloadMetrics()).values()
+    metrics = [getattr(one, "ray", one) for one in made if isinstance(one, Metric | LastingGauge)]
+    documented = {
+        row[0].strip("`"): (row[1], tuple(re.findall(r"`(\w+)`", row[2])))
+        for row in rows("observability.md")
+        if row[0].startswith("`ray_inpaint_")
+    }
+    assert documented == {series_of(metric): facts_of(metric) for metric in metrics}
+
+
+def series_of(metric):
+    """What Ray calls it on the wire."""
+    return f"ray_{metric.info['name']}" + ("_total" if isinstance(metric, Counter) else "")
+
+
+def facts_of(metric):
+    kinds = {Counter: "counter", Gauge: "gauge", Histogram: "histogram"}
+    return next(kinds[kind] for kind in kinds if isinstance(metric, kind)), metric.info["tag_keys"]
 
 
 def test_changelog_starts_with_the_packages_version():

@@ -216,3 +216,30 @@ async def test_works_again_after_an_error(device):
     error, answer = await answers_of(bad, good)
     assert isinstance(error, ValueError)
     assert answer == "j:1"
+
+
+@pytest.mark.parametrize("items", [1, 2])
+async def test_limit_that_raises_fails_the_items_of_its_key_only(device, items):
+    def limit(key):
+        if key == "odd":
+            raise KeyError(key)
+        return 4
+
+    batcher = KeyedBatcher(device.run, limit)
+    odd = await start(batcher, "odd", *range(items))
+    (even,) = await start(batcher, "even", 1)
+    device.let_go()
+    *errors, answer = await answers_of(*odd, even)
+    assert [type(error) for error in errors] == [KeyError] * items
+    assert answer == "even:1"
+    assert batcher.waiting == 0
+
+
+async def test_listener_hears_how_many_wait(device):
+    heard = []
+    batcher = KeyedBatcher(device.run, lambda key: 4, heard.append)
+    tasks = [*await start(batcher, "k", 0), *await start(batcher, "k", 1, 2)]
+    assert heard == [1, 0, 1, 2]
+    device.let_go(2)
+    await answers_of(*tasks)
+    assert heard == [1, 0, 1, 2, 0]

@@ -14,6 +14,7 @@ class Loader:
     def __init__(self, budget, patience_s=60.0, load_s=None):
         self.loads = []
         self.evictions = 0
+        self.evicted = []
         self.failing = set()
         self._gates = {}
         self._load_s = load_s
@@ -37,8 +38,9 @@ class Loader:
     def _cost(self, name):
         return int(name[1:])
 
-    def _evicted(self):
+    def _evicted(self, names):
         self.evictions += 1
+        self.evicted += names
 
 
 class Caller:
@@ -55,8 +57,11 @@ class Caller:
             await self._done.wait()
             return model
 
-    async def end(self):
+    def let_go(self):
         self._done.set()
+
+    async def end(self):
+        self.let_go()
         return await soon(self.task)
 
 
@@ -115,7 +120,7 @@ async def test_budget_is_kept_by_evicting_the_least_recently_used():
     await use(loader.cache, "a4", "b4", "a4", "c4")
     assert set(loader.cache.loaded) == {"a4", "c4"}
     assert loader.cache.held_bytes == 8
-    assert loader.evictions == 1
+    assert loader.evicted == ["b4"]
 
 
 async def test_no_more_is_evicted_than_needed():
@@ -336,3 +341,30 @@ async def test_loads_that_pass_the_first_in_line_do_not_lengthen_its_patience():
     await user.end()
     assert await first.end() == "model d10"
     assert await late.end() == "model b5"
+
+
+@pytest.mark.parametrize("ticks", range(4))
+async def test_lease_that_ends_by_two_cancellations_still_wakes_who_waits(ticks):
+    """The first cancellation meets callers who are just being woken; the second comes at once."""
+    loader = Loader(budget=10, patience_s=0)
+    users = [await call(loader.cache, "a5"), await call(loader.cache, "b5")]
+    waiting = [await call(loader.cache, name) for name in ("c10", "d10", "e10")]
+    users[0].let_go()
+    for _ in range(ticks):
+        await asyncio.sleep(0)
+    users[1].task.cancel()
+    await asyncio.sleep(0)
+    users[1].task.cancel()
+    for caller in waiting:
+        await caller.end()
+    assert loader.loads == ["a5", "b5", "c10", "d10", "e10"]
+
+
+async def test_caller_cancelled_twice_while_it_waits_lets_the_next_one_in():
+    loader = Loader(budget=10, patience_s=0)
+    user = await call(loader.cache, "a6")
+    first, second = await call(loader.cache, "b6"), await call(loader.cache, "c3")
+    first.task.cancel()
+    first.task.cancel()
+    assert await second.end() == "model c3"
+    await user.end()

@@ -6,7 +6,7 @@ from starlette.requests import Request
 from inpaint.codecs import Format
 from inpaint.errors import DeadlineError, NotAcceptableError, ParamsError
 from inpaint.settings import IngressConfig
-from serve_app.requests import JSON, deadline_of, request_id_of, wanted_answer
+from serve_app.requests import JSON, deadline_of, wanted_answer
 
 CONFIG = IngressConfig(default_timeout_s=120, max_timeout_s=280)
 
@@ -93,9 +93,3 @@ def test_deadline_that_has_passed_raises_with_its_budget():
     deadline = deadline_of(request_with(x_timeout_seconds="0.000001"), CONFIG)
     with pytest.raises(DeadlineError, match=r"longer than its 1e-06 s"):
         deadline.check()
-
-
-def test_request_id_is_the_middlewares():
-    request = request_with()
-    request.state.request_id = "abc"
-    assert request_id_of(request) == "abc"

@@ -94,3 +94,10 @@ async def test_refusing_can_be_switched_off():
     refused = RefusedInputs(0)
     await refused.add(UPLOAD)
     await refused.check(UPLOAD)
+
+
+async def test_everybody_who_asked_is_told_before_the_second_attempt():
+    told = []
+    retry = RetryOnce(UPLOAD, RefusedInputs(60), lambda: told.append(1), lambda: told.append(2))
+    await retry(script(ReplicaLostError("gone"), "answer")[0])
+    assert told == [1, 2]

@@ -14,6 +14,7 @@ from deployments.weights.locks import held
 from inpaint.errors import DownloadError, WeightsDownloadingError, WeightsMissingError
 from inpaint.reports import Download
 from inpaint.specs import ModelSpec
+from tests.observing import Downloads
 
 LIMIT_S = 10
 
@@ -228,3 +229,65 @@ async def test_desk_that_may_not_fetch_says_when_somebody_else_does(store):
         pytest.raises(WeightsDownloadingError),
     ):
         await desk.require(spec_of())
+
+
+def fetched(store, *reports, error=None):
+    """What an observer hears of a fetch that tells these reports and ends, maybe with an error."""
+    heard = Downloads()
+
+    def fetch(spec, store, on_progress):
+        for report in reports:
+            on_progress(report)
+        if error:
+            raise error
+
+    fetcher = BackgroundFetcher(store, fetch, observer=heard)
+    fetcher.start(spec_of())
+    end = time.monotonic() + LIMIT_S
+    while fetcher.running and time.monotonic() < end:
+        time.sleep(0.005)
+    return heard
+
+
+def test_bytes_are_counted_as_they_arrive_without_those_that_were_here(store):
+    heard = fetched(
+        store,
+        Progress("one.pt", 500, 1000),  # goes on with a part
+        Progress("one.pt", 700, 1000),
+        Progress("one.pt", 1000, 1000),
+        Progress("two.pt", 0, None),
+        Progress("two.pt", 40, None),
+    )
+    assert heard.bytes == {"toy": 540}
+    assert heard.outcomes == [("toy", "ok")]
+
+
+def test_bytes_of_a_download_that_began_anew_count_again(store):
+    heard = fetched(store, *(Progress("toy.pt", done, 90) for done in (0, 60, 0, 90)))
+    assert heard.bytes == {"toy": 150}
+
+
+def test_what_another_process_fetches_is_not_counted_here(store):
+    waiting = (Progress("toy.pt", done, None, is_elsewhere=True) for done in (10, 5000))
+    heard = fetched(store, *waiting)
+    assert (heard.bytes, heard.outcomes) == ({}, [])
+
+
+def test_a_download_taken_over_from_another_process_counts_from_there(store):
+    heard = fetched(
+        store,
+        Progress("toy.pt", 10, None, is_elsewhere=True),
+        Progress("toy.pt", 5000, 6000),
+        Progress("toy.pt", 6000, 6000),
+    )
+    assert heard.bytes == {"toy": 1000}
+    assert heard.outcomes == [("toy", "ok")]
+
+
+@pytest.mark.parametrize(
+    ("error", "code"), [(DownloadError("no"), "download-failed"), (ValueError("odd"), "internal")]
+)
+def test_a_failed_fetch_is_told_with_its_code(store, error, code):
+    heard = fetched(store, Progress("toy.pt", 0, 9), Progress("toy.pt", 4, 9), error=error)
+    assert heard.bytes == {"toy": 4}
+    assert heard.outcomes == [("toy", code)]

@@ -204,6 +204,6 @@ def test_second_writer_waits_and_finds_the_file(server, store, monkeypatch):
             let_go.set()
 
         fetch(spec, store, take_note, HASTE)
-    assert told[0] == Progress("toy.pt", 5, None)  # how far the other one is
+    assert told[0] == Progress("toy.pt", 5, None, is_elsewhere=True)  # how far the other one is
     assert server.asked == []
     assert store.state(spec) is ModelState.DOWNLOADED
