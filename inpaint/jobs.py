@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from typing import Generic, TypeVar
 
 from inpaint.arrays import Image, Mask
@@ -51,6 +52,15 @@ class DiffusionOrder(Order):
 AnyOrder = TypeVar("AnyOrder", bound=Order)
 
 
+class Holes(Enum):
+    """Which pixels of a mask say that the picture is to be repainted there."""
+
+    BRIGHT = auto()
+    """Those above 127, as in IOPaint; see codecs.decode_mask."""
+    TRANSPARENT = auto()
+    """Those with an alpha of 0, as OpenAI has it; see inpaint/alpha_masks.py."""
+
+
 @dataclass(frozen=True, slots=True)
 class Upload:
     """A request's files as they came."""
@@ -59,6 +69,8 @@ class Upload:
     mask: bytes | memoryview
     example: bytes | memoryview | None = None
     """What the hole should show; see inpaint/examples.py."""
+    holes: Holes = Holes.BRIGHT
+    """How `mask` is read. Where it is TRANSPARENT, `mask` may be `image` itself."""
 
 
 @dataclass(frozen=True, slots=True)

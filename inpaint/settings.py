@@ -78,13 +78,23 @@ class IOPaintArgs(Spec):
         default=100, ge=1, le=100, description="Of the JPEG and lossy WebP that /api/v1 answers."
     )
     input: Path | None = Field(
-        default=None, description="The picture that the web page opens with, or a folder of them."
+        default=None,
+        description="The picture that the web page opens with, or a folder: its file manager's.",
+    )
+    mask_dir: Path | None = Field(
+        default=None, description="The folder of masks that the file manager shows beside it."
     )
     output_dir: Path | None = Field(
-        default=None, description="Where /api/v1/save_image writes; absent: it refuses."
+        default=None,
+        description="Where /api/v1/save_image writes; absent: it refuses. The file manager shows "
+        "it too.",
     )
     enable_controlnet: bool = Field(
         default=False, description="Whether the web page begins with ControlNet switched on."
+    )
+    sockets: str | None = Field(
+        default=None,
+        description="The application under /socket.io, which is told each step; absent: none.",
     )
     controlnet_method: ModelName | None = Field(
         default=None,
@@ -115,6 +125,17 @@ class AccessArgs(Spec):
         if self.auth == "none" and self.api_keys is not None:
             raise ValueError("api_keys has no effect with auth: none; say auth: required")
         return self
+
+
+class SocketArgs(Spec):
+    """The `args:` of the application under /socket.io; see serve_app/sockets."""
+
+    access: AccessArgs = Field(
+        default=AccessArgs(), description="As in the other application; `check` compares them."
+    )
+    max_connections: int = Field(
+        default=256, ge=1, description="Pages that may listen at once; more are refused."
+    )
 
 
 class AppArgs(Spec):

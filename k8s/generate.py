@@ -65,18 +65,22 @@ def serve_config(overlay: Path) -> Block:
     """
     changes = Changes.model_validate(_read(overlay / CHANGES))
     document = _read(ROOT / changes.source)
-    [app] = document["applications"]
+    app, sockets = document["applications"]
     document["http_options"] = merged(document["http_options"], EVERYWHERE["http_options"])
     logs = EVERYWHERE["logging_config"]
     document["logging_config"] = merged(document.get("logging_config", {}), logs)
     families = _changed(app["args"]["families"], "deployment", changes.families)
     app["args"] = merged(app["args"], EVERYWHERE["args"], changes.args, {"families": families})
-    app["deployments"] = [
+    sockets["args"] = merged(sockets["args"], {"access": app["args"]["access"]})
+    entries = [*app["deployments"], *sockets["deployments"]]
+    changed = [
         merged(
             _with(logs, entry), _rule(entry, changes), changes.deployments.get(entry["name"], {})
         )
-        for entry in _changed(app["deployments"], "name", changes.deployments)
+        for entry in _changed(entries, "name", changes.deployments)
     ]
+    own = len(app["deployments"])
+    app["deployments"], sockets["deployments"] = changed[:own], changed[own:]
     return document
 
 

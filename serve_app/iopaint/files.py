@@ -1,6 +1,6 @@
-"""Files of /api/v1: the picture that the page opens with, finished ones, a picture's prompt."""
+"""Files that come in through /api/v1: finished pictures, and a picture's prompt."""
 
-import logging
+import os
 import unicodedata
 from contextlib import suppress
 from pathlib import Path
@@ -11,8 +11,6 @@ from pydantic import BaseModel
 from inpaint import codecs
 from inpaint.codecs import Limits
 from inpaint.errors import ParamsError, RequestError, UnavailableError
-
-logger = logging.getLogger("ray.serve")
 
 LONGEST_NAME_BYTES = 255  # of one name on the file systems of Linux and macOS
 _NEGATIVE = "Negative prompt: "
@@ -53,13 +51,15 @@ def save(folder: Path | None, name: str, data: bytes | memoryview, limits: Limit
             "the Serve config, or start with --output-dir."
         )
     codecs.read_header(data, limits)
-    target = folder / _checked(name)
+    target = folder / plain(name)
     if target.is_symlink() or (target.exists() and not target.is_file()):
         raise ParamsError("A file of that name cannot be written: it is a link or a folder.")
     part = folder / f".{uuid4().hex}.part"
     try:
         with part.open("xb") as file:
             file.write(data)
+            file.flush()
+            os.fsync(file.fileno())  # or a crash could leave the new name with no content
         part.replace(target)
     except OSError as error:
         with suppress(OSError):
@@ -69,12 +69,17 @@ def save(folder: Path | None, name: str, data: bytes | memoryview, limits: Limit
         ) from error
 
 
-def _checked(name: str) -> str:
-    """`name`, if it is one of a file in the folder itself."""
-    is_forbidden = any(char in "/\\" or unicodedata.category(char) == "Cc" for char in name)
-    if is_forbidden or not name.strip(". ") or len(name.encode()) > LONGEST_NAME_BYTES:
+def plain(name: str) -> str:
+    """`name`, if it is one of a file in a folder itself; ParamsError if not."""
+    if not is_plain(name):
         raise ParamsError(
             "The file's name must be a plain one: no folder, no slash or backslash, no control "
             f"character, not only dots, at most {LONGEST_NAME_BYTES} bytes."
         )
     return name
+
+
+def is_plain(name: str) -> bool:
+    """Whether `name` stays in its folder and can be sent: no separator, no half a character."""
+    is_forbidden = any(char in "/\\" or unicodedata.category(char) in ("Cc", "Cs") for char in name)
+    return not is_forbidden and bool(name.strip(". ")) and len(name.encode()) <= LONGEST_NAME_BYTES

@@ -41,7 +41,7 @@ def adjusted(asked: AdjustMask, limits: Limits) -> bytes:
         raise ParamsError(f"kernel_size must lie between 0 and {FAR_PX} pixels.")
     grey = codecs.decode_grey(bodies.from_base64("mask", asked.mask), limits)
     mask = np.where(grey >= THRESHOLD, np.uint8(255), np.uint8(0))
-    return _drawn(_changed(mask, asked))
+    return drawn(_changed(mask, asked))
 
 
 def _changed(mask: Mask, asked: AdjustMask) -> Mask:
@@ -54,7 +54,8 @@ def _changed(mask: Mask, asked: AdjustMask) -> Mask:
             return 255 - mask
 
 
-def _drawn(mask: Mask) -> bytes:
+def drawn(mask: Mask) -> bytes:
+    """A mask as a PNG in the page's brush colour; `mask` is (H, W) uint8, holes are above 0."""
     is_hole = mask > 0
     image = np.where(is_hole[..., None], np.array(BRUSH_RGB, np.uint8), np.uint8(0))
     alpha = np.where(is_hole, np.uint8(BRUSH_ALPHA), np.uint8(0))

@@ -146,7 +146,12 @@ class ServerConfig(BaseModel):
 
     @classmethod
     def of(
-        cls, models: Iterable[ModelInfo], default: ModelInfo, args: IOPaintArgs
+        cls,
+        models: Iterable[ModelInfo],
+        default: ModelInfo,
+        args: IOPaintArgs,
+        plugins: tuple[PluginInfo, ...],
+        has_file_manager: bool,
     ) -> "ServerConfig":
         """What this server offers.
 
@@ -154,10 +159,13 @@ class ServerConfig(BaseModel):
             models: those that repaint here.
             default: the one that answers where a request names none.
             args: what IOPaint's command line sets.
+            plugins: those of this server.
+            has_file_manager: whether there is a folder to choose from.
         """
         return cls(
+            plugins=plugins,
             modelInfos=tuple(models),
-            enableFileManager=False,  # its routes are not there yet
+            enableFileManager=has_file_manager,
             enableAutoSaving=args.output_dir is not None,
             enableControlnet=args.enable_controlnet,
             controlnetMethod=args.controlnet_method or next(iter(default.controlnets), None),

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from serve_app.iopaint.fields import IOPaintFields
 from serve_app.iopaint.masks import AdjustMask
 from serve_app.iopaint.models import SwitchModel
+from serve_app.iopaint.plugins import TEXT, RunPlugin, SwitchPluginModel
 from serve_app.iopaint.requests import FILE
 from serve_app.openapi import (
     EXAMPLE_IMAGE,
@@ -42,7 +43,10 @@ _FINDINGS: JsonSchema = {
                 "type": "object",
                 "properties": {
                     "type": {"type": "string"},
-                    "loc": {"type": "array", "items": {"type": "string"}},
+                    "loc": {
+                        "type": "array",
+                        "items": {"anyOf": [{"type": "string"}, {"type": "integer"}]},
+                    },
                     "msg": {"type": "string"},
                 },
             },
@@ -92,6 +96,8 @@ def _picture(what: str, content: JsonSchema) -> dict[str, Any]:
 
 
 _PNG = {"image/png": PICTURES["image/png"]}
+_JPEG = {"image/jpeg": PICTURES["image/jpeg"]}
+_PLUGIN_BODY = _json_body(RunPlugin, {"name": TEXT, "image": EXAMPLE_IMAGE})
 
 INPAINT: Route = {
     "response_model": None,
@@ -132,4 +138,38 @@ INPUT_IMAGE: Route = {
 SAVE_IMAGE: Route = {
     "responses": _errors(400, 413, 422, 503),
     "openapi_extra": {"requestBody": _file_body(EXAMPLE_IMAGE)},
+}
+GEN_MASK: Route = {
+    "response_model": None,
+    "responses": {
+        200: _picture("The mask.", _PNG),
+        **_errors(400, 409, 413, 422, 500, 503, 504),
+    },
+    "openapi_extra": {"requestBody": _PLUGIN_BODY, "parameters": [TIMEOUT]},
+}
+GEN_IMAGE: Route = GEN_MASK | {
+    "responses": {
+        200: _picture("The picture.", _PNG),
+        **_errors(400, 409, 413, 422, 500, 503, 504),
+    },
+}
+SWITCH_PLUGIN_MODEL: Route = {
+    "responses": _errors(413, 422, 503),
+    "openapi_extra": {
+        "requestBody": _json_body(
+            SwitchPluginModel, {"plugin_name": TEXT, "model_name": "pp-ocrv6-small"}
+        )
+    },
+}
+MEDIAS: Route = {"responses": _errors(404, 422, 503)}
+MEDIA_FILE: Route = {
+    "response_model": None,
+    "responses": {200: _picture("The picture.", PICTURES), **_errors(400, 404, 413, 422)},
+}
+MEDIA_THUMBNAIL: Route = {
+    "response_model": None,
+    "responses": {
+        200: _picture("A JPEG; X-Width and X-Height are its size in pixels.", _JPEG),
+        **_errors(400, 404, 413, 422),
+    },
 }

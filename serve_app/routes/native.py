@@ -13,6 +13,7 @@ from serve_app.accounts import account_of
 from serve_app.bodies import Body
 from serve_app.event_stream import EVENTS, stream, take_stream_fields
 from serve_app.gateway import Gateway
+from serve_app.native_events import NativeWords
 from serve_app.orders import read_order
 from serve_app.requests import JSON, deadline_of, wanted_answer
 from serve_app.schemas import Cancelled, ModelCard, ModelList, OcrAnswer, RegionCard
@@ -34,7 +35,8 @@ def native_routes(gateway: Gateway) -> APIRouter:
         if answer == EVENTS:
             previews = take_stream_fields(body).previews
             run = partial(gateway.inpaint, account, body, deadline, read_order)
-            return await stream(run, previews, account, gateway.off_loop)
+            words = NativeWords(account.request_id)
+            return await stream(run, previews, account, gateway.off_loop, words)
         _choose_format(body, answer)
         result = await gateway.inpaint(account, body, deadline)
         return await gateway.off_loop(answers.of_result, result, account.request_id, answer == JSON)

@@ -65,7 +65,7 @@ async def test_server_config_tells_what_is_served(tmp_path):
     assert (len(samplers), samplers[0], samplers[-2:]) == (19, "DPM++ 2M", ["UniPC", "LCM"])
     assert (len(told.pop("removeBGModels")), len(told.pop("interactiveSegModels"))) == (15, 15)
     assert told == {
-        "plugins": [],
+        "plugins": [{"name": "AnimeSeg", "support_gen_image": True, "support_gen_mask": True}],
         "removeBGModel": "briaai/RMBG-1.4",
         "realesrganModel": "realesr-general-x4v3",
         "realesrganModels": [
@@ -85,7 +85,7 @@ async def test_server_config_tells_what_is_served(tmp_path):
 
 async def test_server_config_tells_of_folders(tmp_path):
     for args, expected in (
-        (IOPaintArgs(input=tmp_path, output_dir=tmp_path), (False, True)),
+        (IOPaintArgs(input=tmp_path, output_dir=tmp_path), (True, True)),
         (IOPaintArgs(input=tmp_path / "a.png"), (False, False)),
     ):
         async with LocalService(tmp_path, iopaint=args).client() as client:
