@@ -14,12 +14,13 @@ RUN python -m venv /opt/inpaint
 COPY pyproject.toml constraints.txt README.md LICENSE serve_config.yaml ./
 COPY configs configs
 COPY inpaint inpaint
+COPY inpaint_client inpaint_client
 COPY deployments deployments
 COPY serve_app serve_app
 RUN --mount=type=cache,target=/root/.cache/pip \
     case "$VARIANT" in \
-      cpu) extras=diffusion,ocr,openvino ;; \
-      cuda) extras=diffusion,ocr ;; \
+      cpu) extras=client,diffusion,ocr,openvino ;; \
+      cuda) extras=client,diffusion,ocr ;; \
       *) echo "VARIANT is cpu or cuda, not '$VARIANT'" >&2; exit 1 ;; \
     esac \
  && /opt/inpaint/bin/pip install -c constraints.txt \

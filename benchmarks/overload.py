@@ -27,9 +27,9 @@ import yaml
 
 from benchmarks import pictures, processes
 from benchmarks.load import Load, Outcome, Request, Summary, summarise
-from benchmarks.plots import Line, Panel, write
 from benchmarks.servers import ROOT, Server, serve_run
 from inpaint.resources import default_serve_config
+from serve_app.charts import Line, Panel, write
 
 ERASE, NEIGHBOUR = "timed-erase", "timed-sd15"
 NEIGHBOUR_S = 0.3

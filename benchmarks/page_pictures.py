@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import yaml
 from PIL import Image, ImageDraw, ImageFont
-from playwright.sync_api import Browser, FilePayload, Page, sync_playwright
+from playwright.sync_api import Browser, FilePayload, Page, Playwright, sync_playwright
 from skimage import data
 
 from benchmarks.servers import ROOT, serve_run
@@ -54,29 +54,34 @@ def main() -> None:
 
 def take_all(url: str, folder: Path) -> None:
     """All pictures of the page at `url`."""
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if chromium is None:
-        raise SystemExit("There is no Chromium: apt-get install chromium")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        page = opened(browser, url, _rocket(), DESKTOP, "dark")
+        browser = launched(playwright)
+        page = opened(browser, url, rocket(), DESKTOP, "dark")
         stroke(page, MAST)
         write(page, folder / "page-paint.png")
         erase(page)
         page.locator("#compare").click()
         write(page, folder / "page-compare.png")
-        page = opened(browser, url, _poster(), DESKTOP, "light")
+        page = opened(browser, url, poster(), DESKTOP, "light")
         page.locator("#find-text").click()
         page.wait_for_selector("#review:not([hidden])")
         page.locator("#region-list input").last.uncheck()
         write(page, folder / "page-text.png")
-        page = opened(browser, url, _poster(), PHONE, "dark")
+        page = opened(browser, url, poster(), PHONE, "dark")
         page.locator("#find-text").click()
         page.wait_for_selector("#review:not([hidden])")
         page.locator("#review-run").click()
         page.wait_for_selector(".moment >> nth=1")
         write(page, folder / "page-phone.png")
         browser.close()
+
+
+def launched(playwright: Playwright, *flags: str) -> Browser:
+    """The Chromium of this machine."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    if path is None:
+        raise SystemExit("There is no Chromium: apt-get install chromium")
+    return playwright.chromium.launch(executable_path=path, args=["--no-sandbox", *flags])
 
 
 def opened(
@@ -125,16 +130,22 @@ def write(page: Page, path: Path) -> None:
     if not page.locator("#brush-ring").is_visible():
         page.mouse.move(*ASIDE)
     page.wait_for_timeout(700)  # thumbnails, transitions
+    save_screenshot(page, path)
+
+
+def save_screenshot(page: Page, path: Path) -> None:
+    """The page as it is now, in a palette."""
     shot = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
     shot.quantize(COLOURS).save(path, optimize=True)
 
 
-def _rocket() -> bytes:
+def rocket() -> bytes:
+    """A photo of a rocket and a mast, as a PNG."""
     return _png(Image.fromarray(data.rocket()))
 
 
-def _poster() -> bytes:
-    """A photo with two lines of writing."""
+def poster() -> bytes:
+    """A photo with two lines of writing, as a PNG."""
     image = Image.fromarray(data.coffee())
     pen = ImageDraw.Draw(image)
     for text, place, size in LINES:

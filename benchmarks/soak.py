@@ -33,11 +33,11 @@ import numpy as np
 import yaml
 
 from benchmarks import processes, ray_state
-from benchmarks.plots import Line, Panel, write
 from benchmarks.processes import Held
 from benchmarks.servers import serve_run
 from benchmarks.soak_requests import TIMEOUT_S, Kind, kinds
 from inpaint.resources import default_serve_config
+from serve_app.charts import Line, Panel, write
 from tests.serve.checkpoints import write_checkpoints
 from tests.serve.special_checkpoints import write_plain_checkpoints, write_special_checkpoints
 from tests.standins.catalog import checksum_variables, write_stand_ins

@@ -24,13 +24,10 @@ from inpaint.errors import InpaintError, UnknownModelError
 from inpaint.settings import AppArgs
 from inpaint.specs import HubRepository, Licence, WeightsSpec
 from serve_app.cli.catalogs import known_models
-from serve_app.cli.exits import fail
+from serve_app.cli.exits import INTERRUPTED, fail
 from serve_app.cli.folders import refusal_to_write
 from serve_app.cli.start_config import applications, read_base
 from serve_app.cli.start_options import StartError
-
-INTERRUPTED = 130
-"""The exit status that shells give to Ctrl-C."""
 
 
 def download(
@@ -62,7 +59,7 @@ def download(
     except CatalogError as error:
         fail(str(error))
     specs = _chosen(catalog, model or ())
-    failures = [reason for spec in specs if (reason := _download(spec, store, catalog))]
+    failures = [reason for spec in specs if (reason := download_weights(spec, store, catalog))]
     if failures:
         fail(*failures)
 
@@ -111,7 +108,7 @@ def _has_weights(spec: WeightsSpec) -> bool:
     return bool(spec.weights) or spec.repository is not None or spec.path is not None
 
 
-def _download(spec: WeightsSpec, store: WeightsStore, catalog: Catalog) -> str | None:
+def download_weights(spec: WeightsSpec, store: WeightsStore, catalog: Catalog) -> str | None:
     """Fetch what is missing and tell the user; why it failed, if it did."""
     if not _has_weights(spec):
         typer.echo(f"{spec.name}: needs no download.")

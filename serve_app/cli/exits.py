@@ -4,6 +4,13 @@ from typing import NoReturn
 
 import typer
 
+INTERRUPTED = 130
+"""The exit status that shells give to Ctrl-C."""
+
+
+class CommandError(ValueError):
+    """What a command was told cannot be done. One sentence an argument."""
+
 
 def fail(*sentences: str) -> NoReturn:
     """Print `sentences` on stderr, one a line, and exit with status 1."""

@@ -6,18 +6,16 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich import box
 from rich.console import Console
 from rich.filesize import decimal
-from rich.table import Table
 
 from deployments.weights import WeightsStore, discover
 from inpaint.specs import AdapterSpec, ModelSpec, WeightsSpec
 from serve_app.cli.catalogs import configured_models
+from serve_app.cli.tables import show, table_for
 
 COLUMNS = ("name", "family", "state", "size", "licence", "commercial use")
 ADAPTER_COLUMNS = ("adapter", "role", "for", *COLUMNS[2:])
-WIDEST = 1000
 COLOURS = {"downloaded": "green", "downloading": "yellow"}
 
 
@@ -62,7 +60,7 @@ def _describe_weights(spec: WeightsSpec, store: WeightsStore) -> dict[str, Any]:
 
 
 def _show(columns: Iterable[str], entries: list[dict[str, Any]], shown: Iterable[str]) -> None:
-    """A table; plain and as wide as it needs to be where nobody looks at a terminal.
+    """A table.
 
     Args:
         columns: the head.
@@ -70,7 +68,7 @@ def _show(columns: Iterable[str], entries: list[dict[str, Any]], shown: Iterable
         shown: keys of what stands between the name and the state.
     """
     console = Console(highlight=False)
-    table = Table(*columns, box=box.ROUNDED if console.is_terminal else None, pad_edge=False)
+    table = table_for(console, *columns)
     for model in entries:
         size = model["size_on_disk"]
         allowed = {True: "yes", False: "no", None: "not stated"}[model["commercial_use"]]
@@ -83,6 +81,4 @@ def _show(columns: Iterable[str], entries: list[dict[str, Any]], shown: Iterable
             model["licence"],
             allowed,
         )
-    if not console.is_terminal:
-        console.width = console.measure(table, options=console.options.update(width=WIDEST)).maximum
-    console.print(table)
+    show(console, table)

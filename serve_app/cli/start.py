@@ -69,6 +69,9 @@ def start(
     input: Annotated[
         Path | None, typer.Option(help="The picture that the web page opens with, or a folder.")
     ] = None,
+    mask_dir: Annotated[
+        Path | None, typer.Option(help="Masks for the file manager of IOPaint's page.")
+    ] = None,
     output_dir: Annotated[
         Path | None, typer.Option(help="Where the web page saves pictures.")
     ] = None,
@@ -100,7 +103,7 @@ def start(
     flags = {name: bool(v) if isinstance(v, Switch) else v for name, v in given.items()}
     try:
         options = read_options(flags, config)
-        document = _serve_config(options)
+        document = document_of(options)
         if not dump_config:
             _prepare_folders(options)
     except StartError as error:
@@ -113,7 +116,7 @@ def start(
         _run(document, bool(options.inbrowser))
 
 
-def _serve_config(options: StartOptions) -> Block:
+def document_of(options: StartOptions) -> Block:
     """What to run. Says on stderr what the user should know of it.
 
     Raises:
@@ -184,6 +187,8 @@ def _prepare_folders(options: StartOptions) -> None:
         _refuse("--model-dir", refusal(folder.expanduser()))
     if options.api_keys is not None:
         _check_keys(options.api_keys.expanduser())
+    if options.mask_dir is not None:
+        _refuse("--mask-dir", refusal_to_read(options.mask_dir.expanduser()))
     if options.output_dir is not None:
         _refuse("--output-dir", refusal_to_write(options.output_dir.expanduser()))
 

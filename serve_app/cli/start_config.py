@@ -15,6 +15,7 @@ from inpaint.specs import Kind, ModelSpec
 from serve_app.cli.catalogs import known_models
 from serve_app.cli.start_options import StartError, StartOptions
 from serve_app.routing import assign
+from serve_app.sockets.names import BUILDER as SOCKETS_BUILDER
 
 BUILDER = "serve_app.app:build_app"
 """The `import_path` of our application; a Serve config may list others beside it."""
@@ -82,7 +83,7 @@ def build(base: Block, options: StartOptions, is_installed: Callable[[ModelSpec]
         _set_args(app["args"], options)
         catalog = load_catalog(app)
         if is_shipped:
-            _leave_out(app, [f for f in families(app) if not _can_run(f, catalog, is_installed)])
+            leave_out(app, [f for f in families(app) if not _can_run(f, catalog, is_installed)])
         _switch_ocr(app, bool(options.enable_ocr) if is_shipped else options.enable_ocr)
         if options.enable_ocr and not _can_run(_reader(app), catalog, is_installed):
             raise StartError("--enable-ocr needs packages: pip install 'inpaint-serve[ocr]'.")
@@ -98,7 +99,17 @@ def build(base: Block, options: StartOptions, is_installed: Callable[[ModelSpec]
                 )
             app["args"]["default_models"] = [spec.name]
         _check_controlnet(app, catalog, options.controlnet_method)
+        _share_access(document, app)
     return document
+
+
+def _share_access(document: Block, app: Block) -> None:
+    """Whoever may ask `app`, and nobody else, may listen at its sockets."""
+    access, name = app["args"].get("access"), app["args"].get("iopaint", {}).get("sockets")
+    for other in document["applications"]:
+        is_its = other.get("name") == name and other.get("import_path") == SOCKETS_BUILDER
+        if is_its and access is not None:
+            other["args"] = {**(other.get("args") or {}), "access": access}
 
 
 def load_catalog(app: Block) -> Catalog:
@@ -179,7 +190,7 @@ def _can_run(
     return any(map(is_installed, catalog.select(args.deployment, args.models)))
 
 
-def _leave_out(app: Block, unwanted: Iterable[Block]) -> None:
+def leave_out(app: Block, unwanted: Iterable[Block]) -> None:
     """Take families out, and their deployments."""
     names = {family["deployment"] for family in unwanted}
     app["args"]["families"] = [f for f in families(app) if f["deployment"] not in names]
@@ -189,7 +200,7 @@ def _leave_out(app: Block, unwanted: Iterable[Block]) -> None:
 def _switch_ocr(app: Block, is_wanted: bool | None) -> None:
     """See to it that there is an OCR family, or that there is none; None leaves it as it is."""
     if is_wanted is False:
-        _leave_out(app, filter(_reads, families(app)))
+        leave_out(app, filter(_reads, families(app)))
     if is_wanted and not any(map(_reads, families(app))):
         shipped = next(applications(read_base(None)))
         family = _reader(shipped)
@@ -215,6 +226,7 @@ def _set_args(args: Block, options: StartOptions) -> None:
     iopaint = _stated(
         quality=options.quality,
         input=_absolute(options.input),
+        mask_dir=_absolute(options.mask_dir),
         output_dir=_absolute(options.output_dir),
         enable_controlnet=options.enable_controlnet,
         controlnet_method=options.controlnet_method,

@@ -50,6 +50,7 @@ class StartOptions(Spec):
     disable_nsfw_checker: bool | None = None
     quality: int | None = Field(default=None, ge=1, le=100)
     input: Path | None = None
+    mask_dir: Path | None = None
     output_dir: Path | None = None
     enable_controlnet: bool | None = None
     controlnet_method: str | None = None

@@ -9,6 +9,7 @@ import yaml
 from inpaint.catalog import Catalog
 from inpaint.resources import configs_dir, default_serve_config
 from inpaint.settings import AppArgs
+from serve_app.cli.start_config import applications
 from serve_app.config_check import check, check_file
 from serve_app.routing import assign
 
@@ -26,7 +27,7 @@ def test_shipped_serve_config_passes_the_strict_checker(path):
 
 @pytest.mark.parametrize("path", SERVE_CONFIGS, ids=lambda path: path.name)
 def test_shipped_serve_config_builds(path):
-    for application in yaml.safe_load(path.read_text())["applications"]:
+    for application in applications(yaml.safe_load(path.read_text())):
         args = AppArgs.model_validate(application["args"])
         assert assign(CATALOG, args.families)
 
@@ -36,7 +37,7 @@ def test_families_are_switched_on_as_soon_as_they_have_models(path):
     text = path.read_text()
     listed = {
         family["deployment"]
-        for application in yaml.safe_load(text)["applications"]
+        for application in applications(yaml.safe_load(text))
         for family in application["args"]["families"]
     }
     with_models = {spec.family for spec in CATALOG.models}
@@ -48,7 +49,7 @@ def test_families_are_switched_on_as_soon_as_they_have_models(path):
 
 @pytest.mark.parametrize("path", SERVE_CONFIGS, ids=lambda path: path.name)
 def test_diffusion_waits_at_zero_replicas_with_a_gpu_share(path):
-    [application] = yaml.safe_load(path.read_text())["applications"]
+    application, _ = yaml.safe_load(path.read_text())["applications"]
     families = [f for f in application["args"]["families"] if f["kind"] == "diffusion"]
     entries = {entry["name"]: entry for entry in application["deployments"]}
     assert families
@@ -74,7 +75,7 @@ LONGEST_TURN_S = 60
 @pytest.mark.parametrize(("name", "gib"), GPU_GIB.items())
 def test_weights_fit_the_share_of_the_smallest_gpu_that_a_config_is_for(name, gib):
     document = yaml.safe_load((configs_dir() / "app" / f"{name}.yaml").read_text())
-    [application] = document["applications"]
+    application, _ = document["applications"]
     shares = {}
     for entry in application["deployments"]:
         shares[entry["name"]] = entry["ray_actor_options"].get("num_gpus", 0)
@@ -91,7 +92,7 @@ def test_weights_fit_the_share_of_the_smallest_gpu_that_a_config_is_for(name, gi
 def test_whoever_is_asked_for_gets_its_share_of_one_gpu(name):
     """Beside those that keep theirs for long; the others make room when they are idle."""
     path = next(path for path in SERVE_CONFIGS if path.stem == name)
-    [application] = yaml.safe_load(path.read_text())["applications"]
+    application, _ = yaml.safe_load(path.read_text())["applications"]
     shares, kept = {}, {}
     for entry in application["deployments"]:
         share = entry["ray_actor_options"].get("num_gpus", 0)
@@ -150,6 +151,14 @@ MISTAKES = {
     "keys without auth": lambda d: d["applications"][0]["args"].update(
         access={"api_keys": "keys.yaml"}
     ),
+    "sockets in two places": lambda d: d["applications"][1]["deployments"][0].update(
+        num_replicas=2
+    ),
+    "sockets of nobody": lambda d: d["applications"].pop(),
+    "sockets with other keys": lambda d: d["applications"][1]["args"].update(
+        access={"cors_origins": ["*"]}
+    ),
+    "unknown argument of sockets": lambda d: d["applications"][1]["args"].update(most=3),
     "short shutdown": lambda d: deployment(d, "Erase").update(graceful_shutdown_timeout_s=20),
 }
 
@@ -179,7 +188,8 @@ def test_a_public_address_wants_keys_or_the_word_that_it_does_not(document, host
     assert host in finding
     assert "--insecure" in finding
     assert check(document, insecure=True) == []
-    document["applications"][0]["args"]["access"] = {"auth": "required", "api_keys": "/k.yaml"}
+    for application in document["applications"]:
+        application["args"]["access"] = {"auth": "required", "api_keys": "/k.yaml"}
     assert check(document) == []
 
 

@@ -64,7 +64,7 @@ def test_every_key_of_the_file_is_taken(write, tmp_path):
         "disable_nsfw_checker": True, "local_files_only": True, "inbrowser": False, "quality": 90,
         "model_dir": str(tmp_path), "input": str(tmp_path), "output_dir": str(tmp_path),
         "serve_config": str(tmp_path), "enable_controlnet": True, "controlnet_method": "org/net",
-        "api_keys": str(tmp_path), "insecure": False,
+        "api_keys": str(tmp_path), "insecure": False, "mask_dir": str(tmp_path),
     }  # fmt: skip
     assert set(content) == set(StartOptions.model_fields)
     options = read_options({}, write(content))

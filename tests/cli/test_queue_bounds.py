@@ -11,7 +11,7 @@ HANDLE_ONLY = "Registry"
 
 @pytest.fixture(params=SERVE_CONFIGS, ids=lambda path: path.name)
 def entries(request):
-    [application] = yaml.safe_load(request.param.read_text())["applications"]
+    application, _ = yaml.safe_load(request.param.read_text())["applications"]
     return {entry["name"]: entry for entry in application["deployments"]}
 
 

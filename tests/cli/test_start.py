@@ -10,7 +10,7 @@ from ray.serve.schema import ServeDeploySchema
 from typer.testing import CliRunner
 
 from inpaint.resources import default_serve_config
-from inpaint.settings import AppArgs
+from inpaint.settings import AppArgs, SocketArgs
 from serve_app.cli import app, start_config
 from serve_app.cli.catalogs import known_models
 from serve_app.cli.start_options import StartError, StartOptions
@@ -161,7 +161,7 @@ def test_what_saves_memory_reaches_the_family_of_the_chosen_model(two_gpus):
 
 def test_on_the_cpu_a_diffusion_model_runs_without_a_gpu():
     document = dump(f"--model={SD15}")
-    [application] = document["applications"]
+    application, _ = document["applications"]
     family = diffusion_families(AppArgs.model_validate(application["args"]))["SD15"]
     assert (family.device, family.precision) == ("cpu", "fp32")
     [entry] = [entry for entry in application["deployments"] if entry["name"] == "SD15"]
@@ -260,10 +260,11 @@ def test_paths_quality_and_network_reach_the_application(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "in.png").touch()
     args = dumped_args("--model-dir=models", "--input=in.png", "--output-dir=out", "--quality=90",
-                       "--local-files-only")  # fmt: skip
+                       "--mask-dir=masks", "--local-files-only")  # fmt: skip
     assert args.model_dir == tmp_path / "models"
     assert args.iopaint.input == tmp_path / "in.png"
     assert args.iopaint.output_dir == tmp_path / "out"
+    assert args.iopaint.mask_dir == tmp_path / "masks"
     assert args.iopaint.quality == 90
     assert args.local_files_only
     assert not (tmp_path / "models").exists()  # --dump-config writes nothing
@@ -466,6 +467,10 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path, flag):
     assert f"{flag}: " in refused("--model=cv2", f"{flag}={tmp_path / 'file' / 'folder'}")
 
 
+def test_masks_that_are_not_there_are_refused(tmp_path):
+    assert "--mask-dir: " in refused(f"--mask-dir={tmp_path / 'nothing'}")
+
+
 def test_local_files_only_needs_a_folder_that_is_there(tmp_path):
     said = refused("--local-files-only", f"--model-dir={tmp_path / 'nothing'}")
     assert "is not a directory" in said
@@ -485,6 +490,8 @@ def test_a_public_host_wants_keys(tmp_path):
     assert dumped_args("--host=192.0.2.1", "--insecure").access.auth == "none"
     access = dumped_args("--host=192.0.2.1", f"--api-keys={path}").access
     assert (access.auth, access.api_keys) == ("required", path)
+    _, sockets = dump("--host=192.0.2.1", f"--api-keys={path}")["applications"]
+    assert SocketArgs.model_validate(sockets["args"]).access == access
 
 
 def test_a_file_that_holds_no_keys_is_refused(tmp_path):

@@ -50,5 +50,19 @@ def test_the_wheel_brings_all_files_of_the_page(unpacked):
 
 def test_the_wheel_holds_nothing_but_the_packages(unpacked):
     assert {path.name.split("-")[0] for path in unpacked.iterdir()} == {
-        "deployments", "inpaint", "serve_app", "inpaint_serve",
+        "deployments", "inpaint", "inpaint_client", "serve_app", "inpaint_serve",
     }  # fmt: skip
+
+
+def test_the_client_of_an_installed_wheel_brings_its_types_and_needs_httpx_alone(
+    unpacked, tmp_path
+):
+    assert (unpacked / "inpaint_client/py.typed").exists()
+    code = "import sys, inpaint_client; print(inpaint_client.__file__, *sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code], cwd=tmp_path, env={"PYTHONPATH": str(unpacked)},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    file, *loaded = done.stdout.split()
+    assert file.startswith(str(unpacked))
+    assert {"ray", "numpy", "pydantic", "serve_app", "inpaint"}.isdisjoint(loaded)

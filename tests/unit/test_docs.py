@@ -16,12 +16,13 @@ from inpaint.settings import (
     IngressConfig,
     IOPaintArgs,
     OcrConfig,
+    SocketArgs,
 )
 from serve_app.metrics import EdgeMetrics
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = (AppArgs, FamilyArgs, IOPaintArgs, EraseConfig, DiffusionConfig, OcrConfig,
-            IngressConfig)  # fmt: skip
+            IngressConfig, SocketArgs)  # fmt: skip
 
 
 def all_errors(base=InpaintError):
