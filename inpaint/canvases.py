@@ -16,6 +16,7 @@ from inpaint.arrays import Size
 from inpaint.boxes import Box
 from inpaint.diffusion import DiffusionOptions
 from inpaint.errors import ImageTooLargeError, ParamsError
+from inpaint.forwards import check_forward
 from inpaint.plans import Tile, shrunk
 from inpaint.specs import ModelSpec, SizeRule
 
@@ -78,15 +79,10 @@ def lay_out(size: Size, options: DiffusionOptions, rule: SizeRule, max_pixels: i
     )
 
 
-def check_run(canvas: Canvas, spec: ModelSpec) -> None:
-    """Raise ImageTooLargeError when the model may not paint so many pixels at once."""
-    pixels = prod(canvas.padded_size)
-    if spec.max_pixels is not None and pixels > spec.max_pixels:
-        raise ImageTooLargeError(
-            f"'{spec.name}' would have to paint {_words(canvas.padded_size)} px at once, which are "
-            f"{pixels} pixels; it takes at most {spec.max_pixels}. Paint a part of the picture "
-            "with use_croper, or shrink it for painting with sd_scale."
-        )
+def check_run(canvas: Canvas, spec: ModelSpec, max_pixels: int) -> None:
+    """Raise ImageTooLargeError when the model may not paint so many pixels; see check_forward."""
+    advice = "Paint a part of the picture with use_croper, or shrink it for painting with sd_scale."
+    check_forward(spec, canvas.model_size, canvas.padded_size, max_pixels, advice)
 
 
 def _place(whole: Box, options: DiffusionOptions) -> Box:

@@ -10,6 +10,9 @@ from inpaint.boxes import Box
 _FRACTION_BITS = 4
 """OpenCV draws at sixteenths of a pixel: a detector's corners are not whole numbers."""
 
+WIDEST_PEN_PX = 32_767
+"""MAX_THICKNESS of OpenCV: nothing grows by more than half of it."""
+
 
 def around(polygon: NDArray[np.floating], margin_px: float, size: Size) -> Box:
     """The upright box of `polygon` with a margin, cut to a picture of (height, width) `size`.
@@ -36,7 +39,7 @@ def grown(polygon: NDArray[np.floating], growth_px: float, window: Box) -> Mask:
     corners = (polygon - np.array([window.left, window.top])) * 2**_FRACTION_BITS
     points = [np.rint(corners).astype(np.int32)]
     cv2.fillPoly(mask, points, (255,), shift=_FRACTION_BITS)
-    pen_px = round(2 * growth_px)  # OpenCV's pens are 1 px wider than they say
+    pen_px = min(round(2 * growth_px), WIDEST_PEN_PX)  # OpenCV's pens are 1 px wider than they say
     if pen_px > 0:
         cv2.polylines(mask, points, True, (255,), pen_px, shift=_FRACTION_BITS)
     return mask

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from inpaint.arrays import Image, Mask
 from inpaint.boxes import Box
+from inpaint.masks import dilate
 from inpaint.polygons import around, grown
 from inpaint.texts import Polygon, TextRegion
 
@@ -114,7 +115,7 @@ def strokes(image: Image, region: TextRegion, growth_px: int) -> tuple[Box, Mask
     letters = np.asarray(cv2.resize(letters, size, interpolation=cv2.INTER_LINEAR), np.uint8)
     reach = grown(region.polygon, REACH * height + 2 + growth_px, window)
     letters = np.asarray((letters > 64) * np.uint8(255), np.uint8)
-    return window, np.asarray(np.minimum(cv2.dilate(letters, _disc(growth_px)), reach), np.uint8)
+    return window, np.minimum(dilate(letters, growth_px), reach)
 
 
 def _line(pixels: Image, polygon: Polygon, height: float) -> _Line | None:

@@ -9,17 +9,16 @@ from inpaint.settings import AccessArgs, IOPaintArgs
 from serve_app.access.layers import add_access
 from serve_app.accounts import Settled
 from serve_app.body_memory import BodyMemory
-from serve_app.error_shapes import ErrorShapes
+from serve_app.every_error import error_shapes
 from serve_app.gateway import Gateway
-from serve_app.iopaint.errors import PREFIX as IOPAINT
-from serve_app.iopaint.errors import IOPaintErrors
 from serve_app.middleware import Accounts, RequestIds
-from serve_app.problems import Problems
 from serve_app.request_log import log_request
 from serve_app.routes.health import health_routes
 from serve_app.routes.iopaint import iopaint_routes
 from serve_app.routes.native import native_routes
+from serve_app.routes.openai import openai_routes
 from serve_app.routes.page import page_routes
+from serve_app.sockets.progress import Announcer, Tell
 
 DESCRIPTION = """Erases objects and text from pictures. Every request names its model, many are
 served at once, and what the mask does not mark stays as it was."""
@@ -34,6 +33,7 @@ def create_api(
     echo_request_id: bool = True,
     adopt_request_id: Callable[[str], None] = lambda _: None,
     settled: Sequence[Settled] = (),
+    tell: Tell | None = None,
 ) -> FastAPI:
     """All routes, errors and layers.
 
@@ -45,6 +45,7 @@ def create_api(
         echo_request_id: False behind Serve's proxy, which does so itself.
         adopt_request_id: told of each request's id, on the task that serves it.
         settled: told of each request at its end, as the log is.
+        tell: sends events to the sockets of IOPaint's page; None where there are none.
 
     Raises:
         KeysError: API keys are required, and their file is missing or broken.
@@ -57,9 +58,10 @@ def create_api(
     )
     app.include_router(native_routes(gateway))
     app.include_router(health_routes(gateway))
-    app.include_router(iopaint_routes(gateway, iopaint))
+    app.include_router(iopaint_routes(gateway, iopaint, Announcer(tell)))
+    app.include_router(openai_routes(gateway))
     app.include_router(page_routes())
-    shapes = ErrorShapes(Problems(), {IOPAINT: IOPaintErrors()})
+    shapes = error_shapes()
     shapes.install(app)
     app.add_middleware(
         BodyMemory,

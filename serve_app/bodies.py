@@ -35,12 +35,14 @@ class Body:
     fields: dict[str, Value] = field(default_factory=dict)
     file_names: dict[str, str] = field(default_factory=dict, compare=False)
     """What a form calls its files, by field; only those that it names."""
+    repeated: set[str] = field(default_factory=set, compare=False)
+    """Files that a form has more than once; the last one of each is in `files`."""
 
     def take(self, name: str, what: str) -> bytes | memoryview:
         """The file called `name`, removed; ParamsError when it was not sent or is empty."""
         data = self.files.pop(name, None)
         if not data:
-            raise ParamsError(f"The field '{name}' is missing: send {what}.")
+            raise ParamsError(f"The field '{name}' is missing: send {what}.", {"param": name})
         return data
 
     def take_only(self, name: str, what: str) -> bytes | memoryview:
@@ -125,10 +127,14 @@ def from_base64(name: str, value: object) -> bytes:
         ParamsError: it is not that; names the field.
     """
     if not isinstance(value, str):
-        raise ParamsError(f"The field '{name}' must be a string of base64, or a data: URL.")
+        raise ParamsError(
+            f"The field '{name}' must be a string of base64, or a data: URL.", {"param": name}
+        )
     scheme = value[:6].lower()
     if scheme.startswith(("http:", "https:")):
-        raise ParamsError(f"The field '{name}' is a link; no link is fetched. Send the bytes.")
+        raise ParamsError(
+            f"The field '{name}' is a link; no link is fetched. Send the bytes.", {"param": name}
+        )
     start = value.find(",") + 1 if scheme.startswith("data:") else 0
     try:
         return binascii.a2b_base64(value[start:] if start else value, strict_mode=True)
@@ -137,7 +143,7 @@ def from_base64(name: str, value: object) -> bytes:
     try:  # line breaks are legal in MIME's base64, but not in strict mode
         return binascii.a2b_base64("".join(value[start:].split()), strict_mode=True)
     except ValueError as error:
-        raise ParamsError(f"The field '{name}' is not valid base64.") from error
+        raise ParamsError(f"The field '{name}' is not valid base64.", {"param": name}) from error
 
 
 class _Parts:
@@ -184,6 +190,8 @@ class _Parts:
         if not name:
             raise RequestError("A part of the multipart body has no name.")
         if name in self._files:
+            if name in self.parsed.files:
+                self.parsed.repeated.add(name)
             self.parsed.files[name] = self._content()
             if b"filename" in options:
                 self.parsed.file_names[name] = options[b"filename"].decode("utf-8", "replace")

@@ -20,8 +20,16 @@ from ray.serve.schema import (
 )
 
 from inpaint.addresses import is_loopback
-from inpaint.settings import AppArgs, DiffusionConfig, EraseConfig, IngressConfig, OcrConfig
+from inpaint.settings import (
+    AppArgs,
+    DiffusionConfig,
+    EraseConfig,
+    IngressConfig,
+    OcrConfig,
+    SocketArgs,
+)
 from inpaint.specs import Kind, Spec
+from serve_app.sockets.names import BUILDER as SOCKETS_BUILDER
 
 USER_CONFIGS: dict[Kind, type[Spec]] = {
     Kind.ERASE: EraseConfig,
@@ -60,7 +68,10 @@ def check(document: Block, *, insecure: bool = False) -> list[str]:
     """
     findings = list(_structure(document))
     for app in _apps(document):
-        findings += [*_app(app), *_times(document, app)]
+        if app.get("import_path") == SOCKETS_BUILDER:
+            findings += _sockets(app)
+            continue
+        findings += [*_app(app), *_times(document, app), *_ties(document, app)]
         if not insecure:
             findings += _access(document, app)
     return findings
@@ -91,6 +102,35 @@ def _app(app: Block) -> Iterator[str]:
         yield f"deployments: {name!r} is no family of args.families, nor {OWN_DEPLOYMENTS}."
     for name in sorted(kinds.keys() - {entry.get("name") for entry in listed}):
         yield f"deployments: the family {name!r} has no entry, so it would run on Serve's defaults."
+
+
+def _sockets(app: Block) -> Iterator[str]:
+    """The application under /socket.io."""
+    yield from _unknown(app, ServeApplicationSchema, "application")
+    yield from _invalid(app.get("args") or {}, SocketArgs, "args")
+    for entry in app.get("deployments") or []:
+        yield from _deployment(entry, {})
+        if entry.get("num_replicas", 1) != 1 or entry.get("autoscaling_config"):
+            name = entry.get("name")
+            yield f"{name}: needs one replica, since a connection that lasts is in one place."
+
+
+def _ties(document: Block, app: Block) -> Iterator[str]:
+    """What an application says of the one with its sockets."""
+    args = app.get("args") or {}
+    name = (args.get("iopaint") or {}).get("sockets")
+    if name is None:
+        return
+    found = [
+        other
+        for other in _apps(document)
+        if other.get("name") == name and other.get("import_path") == SOCKETS_BUILDER
+    ]
+    if not found:
+        yield f"args.iopaint.sockets: no application {name!r} is built by {SOCKETS_BUILDER}."
+    for other in found:
+        if (other.get("args") or {}).get("access", {}) != args.get("access", {}):
+            yield f"{name}: args.access must be the same in both applications."
 
 
 def _kinds(args: Block) -> dict[str, Kind]:

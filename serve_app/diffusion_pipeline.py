@@ -75,7 +75,7 @@ def _laid_out(job: Job[DiffusionOrder], limits: Limits) -> Run | None:
     image, mask = extended(image, mask, canvas)
     if not mask[canvas.place.window].any():
         return None
-    check_run(canvas, order.spec)
+    check_run(canvas, order.spec, limits.max_pixels)
     return Run(canvas, image, mask, cut(image, mask, canvas.tile))
 
 

@@ -1,30 +1,28 @@
-"""A request's progress and its result as server-sent events; see docs/progress.md."""
+"""A request's progress and its result as server-sent events, in the words of one API.
+
+docs/progress.md has those of the native API (native_events.py), docs/openai-api.md OpenAI's.
+"""
 
 import asyncio
-import base64
 import json
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
-import cv2
 from pydantic import Field
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from inpaint.arrays import Image
 from inpaint.diffusion import Step
 from inpaint.errors import InpaintError
 from inpaint.jobs import Order, Result
 from inpaint.specs import Spec
 from serve_app.accounts import Account
-from serve_app.answers import inpaint_answer
 from serve_app.bodies import Body
 from serve_app.error_shapes import log_failure
 from serve_app.orders import read_fields
-from serve_app.problems import problem_of, unknown_problem
 from serve_app.progress import Watcher
 
 EVENTS = "text/event-stream"
@@ -36,9 +34,6 @@ full queue does at once, still answers with its own HTTP status."""
 HEARTBEAT_S = 15.0
 """A comment is sent when nothing else was for so long, so that no proxy takes the stream for dead;
 nginx waits for 60 s by default."""
-
-PREVIEW_QUALITY = 70
-"""Of the JPEG; a preview has an eighth of the picture's sides."""
 
 OffLoop = Callable[..., Awaitable[bytes]]
 """Gateway.off_loop, for calls that make bytes."""
@@ -62,12 +57,35 @@ def take_stream_fields(body: Body) -> StreamFields:
 
 
 @dataclass(frozen=True, slots=True)
-class _Told:
+class Told:
     """Something that became of a request."""
 
     step: Step | None
     """None: it was restarted."""
     elapsed_ms: float
+
+
+class Words(Protocol):
+    """How one API words what becomes of one request; b"" where it has no words for it.
+
+    `told` and `finished` encode pictures, and are called where that is done.
+    """
+
+    def started(self, order: Order) -> bytes:
+        """The stream is open."""
+        ...
+
+    def told(self, told: Told) -> bytes:
+        """A step, or a restart."""
+        ...
+
+    def finished(self, result: Result) -> bytes:
+        """The end of a good one."""
+        ...
+
+    def failed(self, error: InpaintError | None) -> bytes:
+        """The end of a bad one; None is a defect of ours."""
+        ...
 
 
 class Events(Watcher):
@@ -79,7 +97,7 @@ class Events(Watcher):
         self._began = time.perf_counter()
         self._is_known = asyncio.Event()
         self._is_open = asyncio.Event()
-        self._told: asyncio.Queue[_Told | None] = asyncio.Queue()
+        self._told: asyncio.Queue[Told | None] = asyncio.Queue()
 
     def started(self, order: Order) -> None:
         """See Watcher."""
@@ -110,12 +128,12 @@ class Events(Watcher):
         except TimeoutError:
             return
 
-    async def next(self) -> _Told | None:
+    async def next(self) -> Told | None:
         """What came next; None when nothing more will. TimeoutError: nothing yet."""
         return await asyncio.wait_for(self._told.get(), HEARTBEAT_S)
 
     def _tell(self, step: Step | None) -> None:
-        self._told.put_nowait(_Told(step, 1e3 * (time.perf_counter() - self._began)))
+        self._told.put_nowait(Told(step, 1e3 * (time.perf_counter() - self._began)))
         self._is_open.set()
 
 
@@ -141,6 +159,7 @@ async def stream(
     previews: bool,
     account: Account,
     off_loop: OffLoop,
+    words: Words,
 ) -> EventStream:
     """Run a request and answer with its events.
 
@@ -149,6 +168,7 @@ async def stream(
         previews: whether steps bring a picture.
         account: the request's.
         off_loop: runs a call where pictures are encoded.
+        words: those of the API.
 
     Raises:
         Exception: what `run` raises before the stream is open.
@@ -172,7 +192,7 @@ async def stream(
         "Cache-Control": "no-cache",
         "X-Accel-Buffering": "no",  # nginx would collect the events
     }
-    return EventStream(_content(events, order, work, account, off_loop), headers, work)
+    return EventStream(_content(events, order, work, account, off_loop, words), headers, work)
 
 
 async def _content(
@@ -181,9 +201,9 @@ async def _content(
     work: asyncio.Task[Result],
     account: Account,
     off_loop: OffLoop,
+    words: Words,
 ) -> AsyncIterator[bytes]:
-    facts = {"model": order.spec.name, "seed": order.seed, "request_id": account.request_id}
-    yield _event("started", facts)
+    yield words.started(order)
     while True:
         try:
             told = await events.next()
@@ -192,43 +212,24 @@ async def _content(
             continue
         if told is None:
             break
-        yield await off_loop(_progress, told)
+        yield await off_loop(words.told, told)
     try:
-        yield await off_loop(_finished, await work, account.request_id)
+        yield await off_loop(words.finished, await work)
     except InpaintError as error:
         account.error = error.code
         log_failure(error)
-        yield _event("error", problem_of(error))
+        yield words.failed(error)
     except Exception:
         account.error = InpaintError.code
         logger.exception("request failed id=%s", account.request_id)
-        yield _event("error", unknown_problem(account.request_id))
+        yield words.failed(None)
 
 
-def _progress(told: _Told) -> bytes:
-    facts: dict[str, Any] = {"elapsed_ms": round(told.elapsed_ms, 1)}
-    if told.step is None:
-        return _event("restarted", facts)
-    facts = {"step": told.step.number, "total": told.step.total, **facts}
-    if told.step.preview is not None:
-        facts["preview"] = _jpeg(told.step.preview)
-    return _event("step", facts)
+def event(name: str, facts: Mapping[str, Any]) -> bytes:
+    """One event of the HTML standard's format, its data as JSON."""
+    return written(name, json.dumps(facts))
 
 
-def _finished(result: Result, request_id: str) -> bytes:
-    return _written("result", inpaint_answer(result, request_id).model_dump_json())
-
-
-def _jpeg(image: Image) -> str:
-    quality = [cv2.IMWRITE_JPEG_QUALITY, PREVIEW_QUALITY]
-    data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), quality)[1]
-    return base64.b64encode(data.tobytes()).decode("ascii")
-
-
-def _event(name: str, facts: Mapping[str, Any]) -> bytes:
-    return _written(name, json.dumps(facts))
-
-
-def _written(name: str, text: str) -> bytes:
-    """One event of the HTML standard's format; JSON has no line breaks of its own."""
+def written(name: str, text: str) -> bytes:
+    """One event of the HTML standard's format; `text` has no line breaks, as JSON has none."""
     return f"event: {name}\ndata: {text}\n\n".encode()

@@ -10,7 +10,7 @@ from inpaint.codecs import Limits
 from inpaint.deadlines import Deadline
 from inpaint.errors import OverloadedError
 from inpaint.examples import EXAMPLE, check_example
-from inpaint.jobs import DiffusionOrder, EraseOrder, Result, Upload
+from inpaint.jobs import DiffusionOrder, EraseOrder, Holes, Result, Upload
 from inpaint.settings import IngressConfig, MiB
 from inpaint.specs import AdapterSpec, Kind, ModelSpec
 from inpaint.texts import ReadOptions, TextRegion
@@ -128,6 +128,7 @@ class Gateway:
         deadline: Deadline,
         read: OrderReader = read_order,
         watch: Watcher | None = None,
+        holes: Holes = Holes.BRIGHT,
     ) -> Result:
         """Repaint what a mask marks; can be cancelled by its id while it runs.
 
@@ -137,12 +138,13 @@ class Gateway:
             deadline: when the caller gives up.
             read: makes the order out of the fields.
             watch: told of the progress.
+            holes: how the mask is read.
 
         Raises:
             RequestCancelledError: somebody did.
             InpaintError: any other, for its own reason.
         """
-        upload = _upload(body)
+        upload = _upload(body, holes)
         await self._refused.check(upload)
         chosen = await self._chosen_for(body)
         with account.timings.stage("admit"):
@@ -191,7 +193,11 @@ class Gateway:
                 self._text_order, body, chosen, deadline
             )
             account.chose(family, order.spec.name)
-            await self._require(order, self._routes.find_reader()[1], family)
+            reader_family = self._routes.find_reader()[1]
+            if asked.dry_run:  # nothing is erased, so it needs no weights for that
+                await self._start(deadline, reader_family)
+            else:
+                await self._require(order, reader_family, family)
         retry = RetryOnce(upload, self._refused, account.retried)
         reader = self._reader(ReadOptions(), deadline, retry)
         paint = self._painter(family, order, retry)
@@ -245,7 +251,7 @@ class Gateway:
         self, body: Body, chosen: str | None, deadline: Deadline
     ) -> tuple[EraseOrder, str, TextOrder]:
         fields, rest = read_fields(RemoveTextFields, body.fields)
-        spec, family = self._routes.find_eraser(fields.model, chosen)
+        spec, family = self._routes.find_text_eraser(fields.model, chosen)
         order = make_erase_order(spec, fields, rest, deadline)
         return order, family, make_text_order(fields)
 
@@ -277,6 +283,16 @@ class Gateway:
     def erasers(self) -> tuple[ModelSpec, ...]:
         """Every model that repaints, as the catalog orders them."""
         return tuple(spec for spec, _ in self._routes.served if spec.kind is not Kind.OCR)
+
+    @property
+    def reads_text(self) -> bool:
+        """Whether a family of this server reads text."""
+        return any(spec.kind is Kind.OCR for spec, _ in self._routes.served)
+
+    @property
+    def reader(self) -> ModelSpec:
+        """The model that reads text; FamilyMissingError where there is none."""
+        return self._routes.find_reader()[0]
 
     def adapters(self, spec: ModelSpec) -> tuple[AdapterSpec, ...]:
         """What can complete a model, as the catalog orders it."""
@@ -316,7 +332,7 @@ class Gateway:
         return self.config.max_body_mb * MiB
 
 
-def _upload(body: Body) -> Upload:
+def _upload(body: Body, holes: Holes) -> Upload:
     """The pictures of a request; an empty example, as of a form's field left open, is none."""
     image, mask = body.take("image", "a picture"), body.take("mask", "a mask of its size")
-    return Upload(image, mask, body.files.get(EXAMPLE) or None)
+    return Upload(image, mask, body.files.get(EXAMPLE) or None, holes)

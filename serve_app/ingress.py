@@ -19,6 +19,7 @@ from serve_app.routing import Routes
 from serve_app.serve_context import adopt
 from serve_app.serve_families import ServeFamily
 from serve_app.shared_state import PATIENCE_S, SharedState
+from serve_app.sockets.teller import Teller
 from serve_app.weights_desk import Desk, OpenDesk
 
 logger = logging.getLogger("ray.serve")
@@ -66,6 +67,7 @@ class Ingress:
             echo_request_id=False,
             adopt_request_id=adopt,
             settled=(self._metrics.settled,),
+            tell=Teller(self._iopaint.sockets) if self._iopaint.sockets else None,
         )
 
     def reconfigure(self, config: dict[str, Any]) -> None:

@@ -45,6 +45,13 @@ def is_port_free(host: str, port: int) -> bool:
     return True
 
 
+def free_port(host: str) -> int:
+    """A port of `host` that nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])
+
+
 def url_of(host: str, port: int) -> str:
     """Where a browser on this machine finds a server that listens on `host`."""
     name = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  not bound here
@@ -100,20 +107,30 @@ def run(document: Mapping[str, Any], on_ready: Callable[[str], None]) -> int:
     options = document.get("http_options", {})
     url = url_of(options.get("host", "127.0.0.1"), options.get("port", 8000))
     with tempfile.TemporaryDirectory(prefix="inpaint-serve-") as folder:
-        path = Path(folder) / "serve_config.yaml"
-        path.write_text(yaml.safe_dump(dict(document), sort_keys=False), encoding="utf-8")
-        command = [sys.executable, "-m", "ray.serve.scripts", "run", str(path)]
+        command = written_command(document, Path(folder))
         threading.Thread(target=_watch, args=(url, on_ready), daemon=True).start()
         return server.run(command, {**ENV, **os.environ})
 
 
+def written_command(document: Mapping[str, Any], folder: Path) -> list[str]:
+    """The command that runs a Serve config, which is written into `folder`."""
+    path = folder / "serve_config.yaml"
+    path.write_text(yaml.safe_dump(dict(document), sort_keys=False), encoding="utf-8")
+    return [sys.executable, "-m", "ray.serve.scripts", "run", str(path)]
+
+
+def is_ready(url: str) -> bool:
+    """Whether every family of the server there can take a request. No proxy is asked."""
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with direct.open(f"{url}/readyz", timeout=LOOK_LIMIT_S):
+            return True
+    except (OSError, http.client.HTTPException):
+        return False
+
+
 def _watch(url: str, on_ready: Callable[[str], None]) -> None:
     """Call `on_ready` when the server is ready. The thread ends with the process at the latest."""
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    while True:
-        try:
-            with direct.open(f"{url}/readyz", timeout=LOOK_LIMIT_S):
-                break
-        except (OSError, http.client.HTTPException):
-            time.sleep(LOOK_EVERY_S)
+    while not is_ready(url):
+        time.sleep(LOOK_EVERY_S)
     on_ready(url)

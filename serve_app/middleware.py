@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from fastapi import Request
 from fastapi.responses import Response
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serve_app.accounts import METHODS, OTHER, Account, Settled
@@ -137,6 +138,8 @@ class Accounts:
             except asyncio.CancelledError:
                 account.error = account.error or GONE
                 raise
+            except ClientDisconnect:  # in the middle of its body: nobody is left to answer
+                account.error = account.error or GONE
             except Exception:
                 answer = self._defect(Request(scope))
                 if not account.status:

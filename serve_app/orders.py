@@ -21,6 +21,7 @@ from inpaint.text_masks import MaskMode
 from inpaint.text_rules import TextRules
 from inpaint.texts import ReadOptions
 from serve_app.bodies import Body, Value
+from serve_app.excerpts import excerpt, first_of
 from serve_app.text_removal import TextOrder
 
 DEFAULT_MARGIN = 0.0
@@ -129,7 +130,13 @@ def read_order(body: Body, find: FindModel, deadline: Deadline) -> EraseOrder | 
         ParamsError: see `make_order`; or things that exclude each other are asked for.
     """
     fields, rest = read_fields(InpaintFields, body.fields)
-    found = find(fields.model)
+    return strict_order(find(fields.model), fields, rest, body, deadline)
+
+
+def strict_order(
+    found: Found, fields: InpaintFields, rest: Mapping[str, Value], body: Body, deadline: Deadline
+) -> EraseOrder | DiffusionOrder:
+    """See `read_order`; `rest` are the parameters and options, `body` has the other pictures."""
     pictures = [name for name, data in body.files.items() if data]
     _refuse_unread(found.spec, fields, [*rest, *pictures])
     order = make_order(found, fields, rest, deadline)
@@ -226,9 +233,11 @@ def _refuse_unread(spec: ModelSpec, fields: InpaintFields, sent: Iterable[str]) 
     allowed = takes(spec)
     unread = [name for name in sent if name not in allowed]
     if unread:
+        named = first_of([repr(excerpt(name)) for name in unread])
         raise ParamsError(
-            f"The model '{spec.name}' does not read {', '.join(map(repr, unread))}. "
-            f"It takes: {', '.join((*type(fields).model_fields, *allowed))}."
+            f"The model '{spec.name}' does not read {named}. "
+            f"It takes: {', '.join((*type(fields).model_fields, *allowed))}.",
+            {"param": excerpt(unread[0])},
         )
 
 
@@ -266,8 +275,7 @@ def _validated(model: type[Fields], values: Mapping[str, Any]) -> Fields:
 
 def _params_error(error: ValidationError) -> ParamsError:
     """All of pydantic's findings as one sentence each; the values themselves stay out."""
-    findings = [
-        f"{'.'.join(map(str, finding['loc'])) or 'body'}: {finding['msg']}"
-        for finding in error.errors(include_url=False, include_input=False, include_context=False)
-    ]
-    return ParamsError("; ".join(findings) + ".")
+    findings = error.errors(include_url=False, include_input=False, include_context=False)
+    places = [excerpt(".".join(map(str, finding["loc"]))) or "body" for finding in findings]
+    told = [f"{place}: {finding['msg']}" for place, finding in zip(places, findings, strict=True)]
+    return ParamsError(f"{first_of(told, '; ')}.", {"param": places[0]})

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from inpaint import codecs
+from inpaint import alpha_masks, codecs
 from inpaint.arrays import Image, Mask, Size, check_pair
 from inpaint.codecs import Limits, Picture
-from inpaint.jobs import AnyOrder, EraseOrder, Job, Order, Result, Timings, Upload
+from inpaint.forwards import check_forward
+from inpaint.jobs import AnyOrder, EraseOrder, Holes, Job, Order, Result, Timings, Upload
 from inpaint.masks import holes
 from inpaint.plans import Tile, plan
 from inpaint.protocols import Painted
@@ -20,6 +21,11 @@ from serve_app.pixel_threads import PixelThreads
 
 TILE_BYTES = 7
 """For each pixel of a tile: RGB and mask on their way to the family, and RGB back."""
+
+SMALLER_TILES = (
+    "Mark less at once with hd_strategy=Crop, or use Resize with a lower hd_strategy_resize_limit."
+)
+"""What to do about a tile that is too large for its model."""
 
 Paint = Callable[[Sequence[Cut]], Awaitable[Sequence[Painted]]]
 """Runs the order's model on every tile; answers come in the tiles' order."""
@@ -68,12 +74,27 @@ async def find_text(
 
 async def decode(upload: Upload, order: AnyOrder, bench: Bench) -> Job[AnyOrder]:
     """Picture and mask side by side; both of one size afterwards, or a MaskError."""
+    if upload.holes is Holes.TRANSPARENT:
+        return Job(order, *await _decode_by_alpha(upload, bench))
     picture, mask = await asyncio.gather(
         bench.threads.run(codecs.decode, upload.image, bench.limits),
         bench.threads.run(codecs.decode_mask, upload.mask, bench.limits),
     )
     check_pair(picture.image, mask)
     return Job(order, picture, mask)
+
+
+async def _decode_by_alpha(upload: Upload, bench: Bench) -> tuple[Picture, Mask]:
+    """The same where alpha marks the holes. A picture that is its own mask is decoded once."""
+    run = bench.threads.run
+    if upload.mask is upload.image:
+        picture = marks = await run(codecs.decode, upload.image, bench.limits)
+    else:
+        picture, marks = await asyncio.gather(
+            run(codecs.decode, upload.image, bench.limits),
+            run(codecs.decode, upload.mask, bench.limits),
+        )
+    return await run(alpha_masks.take_holes, picture, marks)
 
 
 async def _repainted(
@@ -87,8 +108,11 @@ async def _repainted(
 
 
 def _cut_tiles(job: Job[EraseOrder], limits: Limits) -> list[Cut]:
-    size = job.picture.image.shape[:2]
-    made = plan((size[0], size[1]), holes(job.mask), job.order.spec.tiling, job.order.options)
+    size, spec = job.picture.image.shape[:2], job.order.spec
+    made = plan((size[0], size[1]), holes(job.mask), spec.tiling, job.order.options)
+    for tile in made.tiles:
+        padded = spec.size.padded(tile.model_size)
+        check_forward(spec, tile.model_size, padded, limits.max_pixels, SMALLER_TILES)
     take_tiles(made.tiles, limits)
     return [cut(job.picture.image, job.mask, tile) for tile in made.tiles]
 

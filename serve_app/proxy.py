@@ -19,13 +19,10 @@ from inpaint.errors import InpaintError
 from inpaint.settings import MiB
 from serve_app.accounts import Account
 from serve_app.body_memory import BodyMemory
-from serve_app.error_shapes import ErrorShapes
-from serve_app.iopaint.errors import PREFIX as IOPAINT
-from serve_app.iopaint.errors import IOPaintErrors
+from serve_app.every_error import error_shapes
 from serve_app.lost_ingress import LostIngress
 from serve_app.memory import Memory
 from serve_app.middleware import OneRequestId, TotalTimes
-from serve_app.problems import Problems
 
 CALLBACK = "serve_app.proxy:layers"
 STRIPPED = frozenset({b"x-request-timeout-seconds", b"x-request-disconnect-disabled"})
@@ -42,7 +39,7 @@ class StripServeHeaders:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See the ASGI specification."""
-        if scope["type"] == "http":
+        if scope["type"] in ("http", "websocket"):
             kept = [pair for pair in scope["headers"] if pair[0].lower() not in STRIPPED]
             scope = {**scope, "headers": kept}
         await self._app(scope, receive, send)
@@ -52,7 +49,7 @@ def layers() -> list[Middleware]:
     """Called by Serve when a proxy starts."""
     limit = int(os.environ.get(BODIES_MB) or BODIES_MB_DEFAULT) * MiB
     memory = Memory(limit, "as many bodies and answers")
-    shapes = ErrorShapes(Problems(), {IOPAINT: IOPaintErrors()})
+    shapes = error_shapes()
 
     def answer(request: Request, error: InpaintError) -> Response:
         request.scope.setdefault("state", {})["account"] = Account("")  # the proxy has none

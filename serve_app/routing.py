@@ -101,6 +101,21 @@ class Routes:
             )
         return spec, family
 
+    def find_text_eraser(self, name: str | None, chosen: str | None) -> tuple[ModelSpec, str]:
+        """As `find_eraser`, for what needs a model without a prompt.
+
+        A default that takes a prompt is passed over: it was chosen for other requests. A name is
+        not.
+        """
+        spec, family = self.find_eraser(name, chosen)
+        if name or spec.kind is Kind.ERASE:
+            return spec, family
+        known = map(self._catalog.get, (*self._defaults, *self._family_of))
+        erasers = [other for other in known if other.kind is Kind.ERASE]
+        here = filter(self._is_here, erasers)
+        spec = next(here, erasers[0] if erasers else spec)
+        return self.find(spec.name)
+
     def find_reader(self) -> tuple[ModelSpec, str]:
         """The model that reads text, and its family; FamilyMissingError where OCR is off."""
         for spec, family in self.served:
@@ -134,9 +149,12 @@ class Routes:
         if chosen in self._family_of:
             return chosen
         for name in self._defaults:
-            if self._state(self._catalog.get(name)) is ModelState.DOWNLOADED:
+            if self._is_here(self._catalog.get(name)):
                 return name
         return self._defaults[-1]
+
+    def _is_here(self, spec: ModelSpec) -> bool:
+        return self._state(spec) is ModelState.DOWNLOADED
 
     def adapters(self, spec: ModelSpec) -> tuple[AdapterSpec, ...]:
         """What can complete a model, or replace a part of it."""

@@ -16,6 +16,7 @@ TESTS = Path(__file__).parent
 TIERS = (
     "unit",
     "api",
+    "client",
     "cli",
     "models",
     "serve",
@@ -25,6 +26,7 @@ TIERS = (
     "page",
     "k8s",
     "faults",
+    "fuzz",
 )
 
 

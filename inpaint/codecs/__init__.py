@@ -2,11 +2,13 @@
 
 from inpaint.codecs.decoding import PICTURE_BYTES, decode, decode_grey, decode_mask
 from inpaint.codecs.encoding import can_hold_alpha, encode
-from inpaint.codecs.headers import read_header, read_metadata
+from inpaint.codecs.glancing import SHOWN_BY_BROWSERS, glance_size
+from inpaint.codecs.headers import read_header, read_metadata, read_size
 from inpaint.codecs.picture import Format, Header, Limits, Metadata, Picture
 
 __all__ = [
     "PICTURE_BYTES",
+    "SHOWN_BY_BROWSERS",
     "Format",
     "Header",
     "Limits",
@@ -17,6 +19,8 @@ __all__ = [
     "decode_grey",
     "decode_mask",
     "encode",
+    "glance_size",
     "read_header",
     "read_metadata",
+    "read_size",
 ]

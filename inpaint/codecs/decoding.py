@@ -8,7 +8,7 @@ from PIL import Image as PillowImage
 
 from inpaint.arrays import Alpha, Image, Mask
 from inpaint.codecs import jpeg, pixels
-from inpaint.codecs.headers import check_size, take_apart
+from inpaint.codecs.headers import SIDEWAYS_FROM, check_size, take_apart
 from inpaint.codecs.picture import Format, Limits, Metadata, Picture
 from inpaint.codecs.source import Source, foreign_errors_named
 from inpaint.masks import binarize
@@ -17,7 +17,6 @@ PICTURE_BYTES = 8
 """For each pixel: RGB, alpha, the copy of RGB that is painted on, and a mask that is made."""
 GREY_BYTES = 2
 """For each pixel of a mask: as it came, and as holes."""
-SIDEWAYS_FROM = 5  # EXIF orientations 5 to 8 exchange width and height
 EMBEDDABLE = (b"RGB ", b"GRAY")  # colour spaces of ICC.1 that our outputs can have
 
 

@@ -6,7 +6,7 @@ from inpaint.codecs.picture import Format, Metadata
 from inpaint.errors import ImageTooLargeError
 
 LONGEST_SIDE_PX = {
-    Format.PNG: 2**31 - 1,
+    Format.PNG: 1_000_000,  # PNG_USER_WIDTH_MAX of libpng, as OpenCV is built with it
     Format.JPEG: 65_500,  # JPEG_MAX_DIMENSION of libjpeg
     Format.WEBP: 16_383,  # WEBP_MAX_DIMENSION of libwebp
     Format.BMP: 2**31 - 1,
@@ -42,7 +42,7 @@ def encode(
     if max(height, width) > longest:
         raise ImageTooLargeError(
             f"The picture is {width}x{height} px, and a {format.upper()} holds at most {longest} "
-            "px a side; ask for PNG."
+            f"px a side; ask for {_with_room(max(height, width)).upper()}."
         )
     match format:
         case Format.PNG:
@@ -57,3 +57,8 @@ def encode(
             return tiff.write(image, alpha, metadata)
         case Format.GIF:
             return gif.write(image, alpha)
+
+
+def _with_room(side: int) -> Format:
+    """The format to ask for instead: a lossless one that holds such a side."""
+    return Format.PNG if side <= LONGEST_SIDE_PX[Format.PNG] else Format.TIFF

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from PIL import Image as PillowImage
 
+from inpaint.arrays import Size
 from inpaint.codecs import bmp, gif, jpeg, png, tiff, webp
 from inpaint.codecs.picture import Format, Header, Limits, Metadata
 from inpaint.codecs.source import Source, foreign_errors_named
@@ -20,6 +21,7 @@ READERS: dict[Format, Callable[[memoryview], Source]] = {
 BOUND_BY_PILLOW = frozenset({Format.WEBP, Format.TIFF, Format.GIF})
 """Pillow's readers of these warn or stop above its own limit (89 megapixels) while they decode. To
 refuse such pictures by name is better than to change a global that other code relies on."""
+SIDEWAYS_FROM = 5  # EXIF orientations 5 to 8 exchange width and height
 SIGNATURES = (
     (png.SIGNATURE, Format.PNG),
     (jpeg.SIGNATURE, Format.JPEG),
@@ -72,6 +74,14 @@ def read_header(data: bytes | memoryview, limits: Limits | None = None) -> Heade
     if limits:
         check_size(header, limits)
     return header
+
+
+def read_size(data: bytes | memoryview, limits: Limits) -> Size:
+    """(height, width) in pixels of the upright picture; see `read_header` for errors."""
+    source = take_apart(data)
+    check_size(source.header, limits)
+    height, width = source.header.size
+    return (width, height) if source.orientation >= SIDEWAYS_FROM else (height, width)
 
 
 def read_metadata(data: bytes | memoryview, limits: Limits) -> Metadata:

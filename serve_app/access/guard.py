@@ -20,6 +20,9 @@ web page's files hold no secret; the page asks for a key when it is refused."""
 WORK = "POST"
 """The method of what counts against a key's limits; asking for a state or cancelling does not."""
 
+POLICY = 1008
+"""Close code of the WebSocket registry; before the handshake it becomes a 403."""
+
 Answer = Callable[[Request, InpaintError], Response]
 """Words an error in the way of the path that was asked for."""
 
@@ -30,11 +33,13 @@ class Guard:
     Args:
         app: the application inside.
         keyring: who is let in.
-        limits: how much each may ask.
-        answer: words refusals.
+        limits: how much each may ask; None for no limits.
+        answer: words refusals. A WebSocket is closed instead.
     """
 
-    def __init__(self, app: ASGIApp, keyring: Keyring, limits: KeyLimits, answer: Answer) -> None:
+    def __init__(
+        self, app: ASGIApp, keyring: Keyring, limits: KeyLimits | None, answer: Answer
+    ) -> None:
         self._app = app
         self._keyring = keyring
         self._limits = limits
@@ -42,15 +47,18 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See the ASGI specification."""
-        if scope["type"] != "http" or _path(scope) in OPEN:
+        if scope["type"] not in ("http", "websocket") or _path(scope) in OPEN:
             await self._app(scope, receive, send)
             return
         with ExitStack() as counted:
             try:
                 key = await self._key(Headers(scope=scope))
-                if scope["method"] == WORK:
+                if self._limits and scope.get("method") == WORK:
                     counted.enter_context(self._limits.counted(key))
             except InpaintError as error:
+                if scope["type"] == "websocket":
+                    await send({"type": "websocket.close", "code": POLICY, "reason": error.code})
+                    return
                 await self._answer(Request(scope), error)(scope, receive, send)
             else:
                 await self._app(scope, receive, send)

@@ -49,7 +49,7 @@ class Composed:
     @cached_property
     def deployments(self) -> dict[str, Block]:
         """The Serve deployments by name."""
-        [app] = self.serve_config["applications"]
+        app, _ = self.serve_config["applications"]
         return {entry["name"]: entry for entry in app["deployments"]}
 
     @property

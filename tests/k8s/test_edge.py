@@ -171,7 +171,7 @@ def test_a_websocket_is_let_through(tmp_path):
 @pytest.mark.parametrize("overlay", overlays(), ids=lambda folder: folder.name)
 def test_the_edge_is_wider_than_what_it_stands_before(overlay):
     config = serve_config(overlay)
-    [app] = config["applications"]
+    app, _ = config["applications"]
     [ingress] = [one for one in app["deployments"] if one["name"] == "Ingress"]
     [largest] = re.findall(r"client_max_body_size (\d+)m;", CONFIG)
     assert int(largest) > ingress["user_config"]["max_body_mb"]

@@ -126,7 +126,7 @@ def test_no_secret_is_kept_here(composed):
 
 
 def test_replicas_read_the_volume_that_the_job_alone_writes(composed):
-    [app] = composed.serve_config["applications"]
+    app, _ = composed.serve_config["applications"]
     folder = app["args"]["model_dir"]
     assert app["args"]["model_dir_access"] == "readonly"
     for name, template in composed.pod_templates():
@@ -137,7 +137,7 @@ def test_replicas_read_the_volume_that_the_job_alone_writes(composed):
 
 
 def test_whoever_runs_the_ingress_has_the_file_of_keys(composed):
-    [app] = composed.serve_config["applications"]
+    app, _ = composed.serve_config["applications"]
     assert app["args"]["access"]["auth"] == "required"
     file = PurePosixPath(app["args"]["access"]["api_keys"])
     for group in composed.groups:
@@ -155,7 +155,7 @@ def test_whoever_runs_the_ingress_has_the_file_of_keys(composed):
 
 def test_the_job_fetches_models_that_this_overlay_serves(composed):
     [container] = composed.named("Job", "inpaint-models")["spec"]["template"]["spec"]["containers"]
-    [app] = composed.serve_config["applications"]
+    app, _ = composed.serve_config["applications"]
     assert container["command"] == ["inpaint-serve", "download", "--model-dir=/models"]
     served = {family["deployment"] for family in app["args"]["families"]}
     names = [argument.removeprefix("--model=") for argument in container["args"]]

@@ -37,7 +37,7 @@ def test_pods_listen_to_each_other(overlay):
 
 @EACH_OVERLAY
 def test_threads_are_bounded_wherever_pods_have_fewer_cores_than_their_node(overlay):
-    [app] = serve_config(overlay)["applications"]
+    app, _ = serve_config(overlay)["applications"]
     gpus = any("gpu" in str(entry.get("ray_actor_options", {}).get("label_selector"))
                for entry in app["deployments"])  # fmt: skip
     for entry in app["deployments"]:
@@ -73,7 +73,7 @@ def test_rules_for_gpus_look_at_the_share_after_the_overlay_has_changed_it(tmp_p
         deployments={"OCR": {"ray_actor_options": {"num_gpus": 0}}},
     )
     (tmp_path / "serve.yaml").write_text(yaml.safe_dump(changes.model_dump()))
-    [app] = serve_config(tmp_path)["applications"]
+    app, _ = serve_config(tmp_path)["applications"]
     threads = {one["name"]: one.get("user_config", {}).get("threads") for one in app["deployments"]}
     assert threads["Erase"] == threads["SD15"] == threads["SDXL"] == 7
     assert threads["OCR"] is None
@@ -106,7 +106,7 @@ def hosts(composed, entry):
 
 
 def test_every_deployment_has_workers_that_can_hold_it(composed):
-    [app] = composed.serve_config["applications"]
+    app, _ = composed.serve_config["applications"]
     scalable = app["args"]["cluster"]["scalable"]
     has_gpus = any(room(group)[1] for group in composed.groups)
     for name, entry in composed.deployments.items():

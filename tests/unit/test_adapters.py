@@ -343,6 +343,6 @@ def test_the_page_begins_with_the_controlnet_of_the_command_line_or_the_models_f
     args, default, expected
 ):
     infos = [info_of(spec) for spec in CATALOG.models]
-    config = ServerConfig.of(infos, info_of(CATALOG.get(default)), IOPaintArgs(**args))
+    config = ServerConfig.of(infos, info_of(CATALOG.get(default)), IOPaintArgs(**args), (), False)
     assert (config.enableControlnet, config.controlnetMethod) == expected
     assert config.modelInfos == tuple(infos)

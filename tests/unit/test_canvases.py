@@ -116,12 +116,12 @@ def test_an_extended_picture_has_as_many_pixels_as_a_picture_may_have():
 
 def test_a_run_may_have_as_many_pixels_as_the_model_says():
     spec = fake_spec(max_pixels=512 * 520)
-    check_run(canvas((512, 520)), spec)
+    check_run(canvas((512, 520)), spec, PLENTY)
     with pytest.raises(ImageTooLargeError, match=r"toy.*528x512.*use_croper.*sd_scale"):
-        check_run(canvas((512, 521)), spec)
-    check_run(canvas((512, 521), sd_scale=0.9), spec)
-    check_run(canvas((512, 521), **box("croper", 0, 0, 500, 500)), spec)
-    check_run(canvas((9000, 9000)), fake_spec())
+        check_run(canvas((512, 521)), spec, PLENTY)
+    check_run(canvas((512, 521), sd_scale=0.9), spec, PLENTY)
+    check_run(canvas((512, 521), **box("croper", 0, 0, 500, 500)), spec, PLENTY)
+    check_run(canvas((9000, 9000)), fake_spec(), PLENTY)
 
 
 @given(

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-DEPLOYMENTS_IN_APP = ("serve_app/app.py", "serve_app/cli/")
+OURS = {"inpaint", "inpaint_client", "serve_app", "deployments"}
+CLIENT, COMMANDS = "inpaint_client", "serve_app/cli/"
+DEPLOYMENTS_IN_APP = ("serve_app/app.py", COMMANDS)
 """Besides the wiring and the command line, nothing of serve_app knows what runs on replicas."""
 
 
@@ -21,14 +23,16 @@ def imports(path):
 def test_arrows_between_packages():
     found = {
         (str(path.relative_to(ROOT)), name.split(".")[0])
-        for package in ("inpaint", "serve_app", "deployments")
+        for package in ("inpaint", "inpaint_client", "serve_app", "deployments", "examples")
         for path in (ROOT / package).rglob("*.py")
         for name in imports(path)
     }
     wrong = {
         (file, target)
         for file, target in found
-        if (file.startswith("inpaint/") and target in {"serve_app", "deployments"})
+        if (file.startswith("inpaint/") and target in OURS - {"inpaint"})
+        or (file.startswith(("inpaint_client/", "examples/")) and target in OURS - {CLIENT})
+        or (target == CLIENT and not file.startswith((f"{CLIENT}/", "examples/", COMMANDS)))
         or (file.startswith("deployments/") and target == "serve_app")
         or (
             file.startswith("serve_app/")
@@ -71,7 +75,9 @@ def test_async_functions_of_the_edge_touch_neither_pixels_nor_files():
     assert len(calls) > 40
 
 
-@pytest.mark.parametrize("package", ["inpaint", "serve_app", "deployments", "benchmarks"])
+@pytest.mark.parametrize(
+    "package", ["inpaint", "inpaint_client", "serve_app", "deployments", "benchmarks", "examples"]
+)
 def test_files_stay_short(package):
     lengths = {
         str(path.relative_to(ROOT)): len(path.read_text().splitlines())

@@ -1,5 +1,7 @@
 """Masks: binary where they enter, holes in OpenCV's order, growing, polygons."""
 
+import time
+
 import cv2
 import numpy as np
 import pytest
@@ -102,6 +104,41 @@ def test_dilate_is_opencvs_at_every_radius(radius_px, mask):
     ellipse = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
     wide = np.pad(mask, ((0, 30), (3, 160)))
     np.testing.assert_array_equal(dilate(wide, radius_px), cv2.dilate(wide, ellipse))
+
+
+@pytest.mark.parametrize("radius_px", [13, 40])
+@given(mask=binary_masks())
+def test_dilate_of_a_tall_mask_is_opencvs(radius_px, mask):
+    side = 2 * radius_px + 1
+    ellipse = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+    tall = np.pad(mask, ((3, 160), (0, 30)))
+    np.testing.assert_array_equal(dilate(tall, radius_px), cv2.dilate(tall, ellipse))
+
+
+@pytest.mark.parametrize("mask", [np.zeros((40, 700), np.uint8), np.full((2, 3), 255, np.uint8)])
+def test_dilate_of_nothing_and_of_everything_changes_nothing(mask):
+    for radius_px in (5, 100, masks.FAR_PX + 1):
+        np.testing.assert_array_equal(dilate(mask, radius_px), mask)
+
+
+def test_dilate_by_more_than_the_farthest_is_a_circle():
+    mask = np.zeros((700, 900), np.uint8)
+    mask[300, 400] = mask[310, 420] = 255
+    radius_px = masks.FAR_PX + 10
+    rows, columns = np.indices(mask.shape)
+    near = [np.hypot(rows - y, columns - x) <= radius_px for y, x in ((300, 400), (310, 420))]
+    np.testing.assert_array_equal(dilate(mask, radius_px) > 0, near[0] | near[1])
+
+
+@pytest.mark.parametrize("shape", [(200_000, 1), (1, 200_000), (20_000, 10)])
+@pytest.mark.parametrize("radius_px", [masks.FAR_PX, masks.FAR_PX + 1])
+def test_dilate_takes_as_long_for_a_line_as_for_a_square(shape, radius_px):
+    mask = np.zeros(shape, np.uint8)
+    mask[0, 0] = 255
+    began = time.process_time()
+    grown = dilate(mask, radius_px)
+    assert time.process_time() - began < 0.5  # seconds for each turn of a loop over the rows
+    assert np.count_nonzero(grown) == np.count_nonzero(grown[: radius_px + 1, : radius_px + 1])
 
 
 def test_dilate_rounds_corners():

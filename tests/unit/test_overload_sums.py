@@ -7,10 +7,10 @@ import pytest
 
 from benchmarks.load import Outcome
 from benchmarks.overload import Bound, growth, point, wrong_with
-from benchmarks.plots import Line, Panel, nice_ticks, write
 from benchmarks.processes import Held
 from benchmarks.soak import Look, drawn, judge
 from benchmarks.soak_requests import Kind
+from serve_app.charts import Line, Panel, nice_ticks, write
 
 
 def outcome(status, retry_after_s=None, detail="", sent_s=0.0, took_s=1.0):

@@ -288,3 +288,21 @@ def test_flat_fill_of_the_whole_picture_is_refused():
     rest, left = fill_flat(picture, mask, [region])
     assert left == [region]
     assert rest.all()
+
+
+@pytest.mark.parametrize("mode", MaskMode)
+def test_tall_letters_with_the_largest_margin_are_masked_at_once(mode):
+    image = np.full((700, 1200, 3), 200, np.uint8)
+    cv2.putText(image, "TOW", (100, 500), cv2.FONT_HERSHEY_SIMPLEX, 13.0, (10, 10, 10), 40)
+    corners = np.array([(90, 200), (1100, 200), (1100, 510), (90, 510)], np.float32)
+    region = TextRegion(corners, "TOW", 0.9, 0.9)
+    began = time.process_time()
+    mask = text_mask(image, [region], mode, 2.0)
+    assert time.process_time() - began < 1  # a kernel of that size takes a quarter of a minute
+    assert mask.all()  # two line heights reach everywhere
+
+
+def test_a_polygon_grows_as_far_as_the_widest_pen():
+    corners = np.array([(0, 0), (50, 0), (50, 20), (0, 20)], np.float32)
+    for growth_px in (16_384, 1e6):
+        assert grown(corners, growth_px, around(corners, 30, (60, 90))).all()
