@@ -3,13 +3,13 @@ VENV ?= .venv
 PYTHON ?= python3.11
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
-SOURCES := inpaint serve_app deployments tests benchmarks k8s main.py
+SOURCES := inpaint inpaint_client serve_app deployments tests benchmarks examples k8s tools main.py
 
 # Ray reports usage to its makers unless told not to.
 export RAY_USAGE_STATS_ENABLED ?= 0
 export RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH ?= serve_app.proxy:layers
 
-.PHONY: run test check format bench k8s clean
+.PHONY: run test check audit format bench k8s clean
 
 run: $(VENV)/.run
 	$(BIN)/serve run serve_config.yaml
@@ -21,6 +21,11 @@ check: $(VENV)/.check
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/mypy
+	$(BIN)/python -m tools.audit
+
+# Known vulnerabilities of the pinned versions; says so where no advisory service can be reached.
+audit: $(VENV)/.check
+	$(BIN)/python -m tools.audit
 
 format: $(VENV)/.check
 	$(BIN)/ruff check --fix-only $(SOURCES)
@@ -36,7 +41,7 @@ k8s: $(VENV)/.run
 
 # What is installed is recorded by one file for each purpose, so that nothing is installed twice.
 $(VENV)/.run: pyproject.toml constraints.txt | $(BIN)/python
-	$(PIP) -e '.[erase,ocr]'
+	$(PIP) -e '.[erase,ocr,client]'
 	@$(BIN)/python -c 'import cv2' || { \
 	  echo "OpenCV needs two system libraries: apt-get install -y libgl1 libglib2.0-0" >&2; exit 1; }
 	@touch $@
