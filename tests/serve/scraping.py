@@ -1,5 +1,6 @@
 """What a running cluster exports, as Prometheus would read it."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -29,6 +30,16 @@ class Scrape:
     def sum(self, name, **tags):
         return sum(value for _, value in self.of(name, **tags))
 
+    @property
+    def counters(self):
+        """Sums of this project's own counters, by name."""
+        ours = {
+            name
+            for name in self.names
+            if name.startswith("ray_inpaint_") and name.endswith("_total")
+        }
+        return {name: self.sum(name) for name in ours}
+
     def tags_of(self, name):
         return {tag for found, _ in self.of(name) for tag in found}
 
@@ -43,3 +54,22 @@ def scrape():
             for family in text_string_to_metric_families(text):
                 samples += [(one.name, one.labels, one.value) for one in family.samples]
     return Scrape(samples)
+
+
+def scrape_at_rest(rest_s=8.0, limit_s=60.0):
+    """A scrape that holds what went before: no counter of ours has moved for `rest_s`.
+
+    Processes export one after the other, seconds after they counted (3 s in these tests).
+    """
+    end = time.monotonic() + limit_s
+    found = scrape()
+    since = time.monotonic()
+    while time.monotonic() < since + rest_s:
+        if time.monotonic() > end:
+            raise TimeoutError("counters still move, though nobody asks for anything")
+        time.sleep(1)
+        latest = scrape()
+        if latest.counters != found.counters:
+            since = time.monotonic()
+        found = latest
+    return found

@@ -13,7 +13,7 @@ from inpaint.buckets import SECONDS
 from k8s.panels import ROWS
 from tests.conftest import png
 from tests.serve.conftest import wait_for
-from tests.serve.scraping import Scrape, scrape
+from tests.serve.scraping import Scrape, scrape, scrape_at_rest
 
 ROUTE, SERIES = "/inpaint", "ray_inpaint_requests_total"
 ADDED = {"deployment", "replica", "application", "WorkerId", "SessionName", "Version",
@@ -58,7 +58,7 @@ def change(url):
     text[30:45, 30:90] = 0
     mask = np.zeros((96, 128), np.uint8)
     mask[40:60, 50:80] = 255
-    before = scrape()
+    before = scrape_at_rest()
     with httpx.Client(base_url=url, timeout=60) as client:
         statuses = [send(client, image, mask, model="mean-fill").status_code for _ in range(FINE)]
         assert statuses == [200] * FINE
