@@ -9,13 +9,21 @@ SOURCES := inpaint inpaint_client serve_app deployments tests benchmarks example
 export RAY_USAGE_STATS_ENABLED ?= 0
 export RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH ?= serve_app.proxy:layers
 
-.PHONY: run test check audit format bench k8s clean
+.PHONY: run test chaos check audit format bench k8s clean
 
 run: $(VENV)/.run
 	$(BIN)/serve run serve_config.yaml
 
 test: $(VENV)/.test
 	$(BIN)/python -m pytest
+
+# Faults, overload, 12,500 bad inputs and the soak: an hour. What docs/reliability.md tells.
+chaos: $(VENV)/.test
+	mkdir -p benchmarks/results
+	FAULTS_TABLE=benchmarks/results/faults.md $(BIN)/python -m pytest tests/faults -m faults
+	FUZZ_TABLE=benchmarks/results/fuzz.md $(BIN)/python -m pytest tests/fuzz tests/clusters -m chaos
+	$(BIN)/python -m benchmarks.overload
+	$(BIN)/python -m benchmarks.soak
 
 check: $(VENV)/.check
 	$(BIN)/ruff format --check $(SOURCES)
