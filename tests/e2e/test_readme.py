@@ -46,7 +46,7 @@ def test_curl_commands_answer_pictures(server, tmp_path):
 
 def test_python_example_runs(server, tmp_path):
     write_inputs(tmp_path)
-    examples = blocks("python", "httpx")
+    examples = blocks("python", "Client")
     assert examples
     for example in examples:
         code = example.replace(DEFAULT_URL, server.url)
