@@ -121,7 +121,7 @@ def _write(folder: Path, one: Checkpoint, seed: int, vae: Path) -> Path:
 def painters_only() -> dict[str, Any]:
     """The shipped Serve config with both families on the CPU and no other."""
     document: dict[str, Any] = yaml.safe_load(default_serve_config().read_text())
-    (application,) = document["applications"]
+    application, _ = document["applications"]
     names = ("SD15", "SDXL")
     application["args"].update(
         default_models=[FIRST],

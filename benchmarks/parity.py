@@ -181,7 +181,7 @@ def write_weights(peer_python: Path, model_dir: Path, models: Iterable[str]) -> 
 def erase_only() -> dict[str, Any]:
     """The shipped Serve config without its other families, computing with PyTorch."""
     document: dict[str, Any] = yaml.safe_load(default_serve_config().read_text())
-    (application,) = document["applications"]
+    application, _ = document["applications"]
     application["args"]["families"] = [
         {**family, "engine": "torch"}
         for family in application["args"]["families"]

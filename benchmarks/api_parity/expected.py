@@ -125,22 +125,14 @@ EXPECTED: tuple[Expected, ...] = (
         "closed, see above",
     ),
     Expected(
-        (
-            "run_plugin_gen_image, absent plugin",
-            "run_plugin_gen_mask, absent plugin",
-        ),
-        {"status": "422 → 404", "body": "an error → a detail"},
-        "no plugins yet; `server-config` lists none, so the page calls none",
-    ),
-    Expected(
-        ("run_plugin_gen_image, no image",),
-        {"status": "422 → 404", "body": "findings → a detail"},
-        "no plugins yet",
-    ),
-    Expected(
         ("switch_plugin_model, absent plugin",),
-        {"status": "200 → 404"},
-        "no plugins yet; IOPaint says 200 and does nothing",
+        {"status": "200 → 422"},
+        "IOPaint says 200 and does nothing",
+    ),
+    Expected(
+        ("medias, without a folder",),
+        {"body": "a detail → an error"},
+        "without --input IOPaint has no such route; here it is there, and says so",
     ),
     Expected(
         ("model, an unknown name",),
@@ -156,10 +148,12 @@ EXPECTED: tuple[Expected, ...] = (
         ("server-config", "server-config, with files"),
         {
             "body": "modelInfos[].brushnets[] absent → text; "
-            "modelInfos[].controlnets[] absent → text"
+            "modelInfos[].controlnets[] absent → text; plugins[] absent → object; "
+            "plugins[].name absent → text; plugins[].support_gen_image absent → bool; "
+            "plugins[].support_gen_mask absent → bool"
         },
-        "every model that is served is listed, those without weights too; IOPaint here has no "
-        "model that takes one",
+        "every model that is served is listed, those without weights too, and IOPaint here has "
+        "none that takes one; text removal is a plugin",
     ),
     # Files
     Expected(

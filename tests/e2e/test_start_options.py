@@ -41,7 +41,7 @@ def url(checkpoint, tmp_path_factory):
     dumped = entry.model_dump(mode="json", exclude_defaults=True)
     (own / "seen.yaml").write_text(yaml.safe_dump(dumped))
     document = yaml.safe_load(default_serve_config().read_text())
-    [application] = document["applications"]
+    application, _ = document["applications"]
     application["args"].update(
         model_folders=[str(own)],
         families=[{"deployment": "SD15", "kind": "diffusion", "device": "cuda"}],
