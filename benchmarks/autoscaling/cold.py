@@ -41,7 +41,7 @@ async def _measure(running: Service) -> Found:
         refused_at = time.monotonic()
         await asyncio.sleep(SILENCE_S)
         silence_s = time.monotonic() - refused_at
-        await asyncio.to_thread(running.add_node, num_cpus=4, num_gpus=1)
+        running.add_node(num_cpus=4, num_gpus=1)  # Ray asks for the main thread; nobody waits
         started_s = await until(running, "SDXL", lambda count: count == 1, 120)
         return Found(refused, silence_s, started_s, await load.send("SDXL"))
 

@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benchmarks.autoscaling.simulation import Goal, client, entry, fix, loads, lost, seconds_of
-from benchmarks.load import Outcome
 from tests.clusters.conftest import Service
 
 FAMILIES = ("Erase", "SD15")
 SHARE = 0.9
 """Least part of the ideal."""
+SLIDE_S = 12.0
+"""Three batches of four pictures of 1 s, four pictures of 3 s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +28,18 @@ class Point:
     lost: int
 
 
-def worked(outcomes: Sequence[Outcome], seconds: float, begin: float, end: float) -> float:
-    """Seconds of models' work that were done between two moments.
+def rate_of(moments: Sequence[float], begin: float, end: float) -> float:
+    """Answers a second between two moments, as the mean over windows that begin in the first
+    SLIDE_S seconds and end as much before `end`.
 
-    Each answer stands for the `seconds` before it; those that lie partly outside count in part, so
-    that the figure does not hang on where between two answers the window begins.
-    """
-    ends = [outcome.sent_s + outcome.took_s for outcome in outcomes if outcome.is_good]
-    return sum(max(0.0, min(end, one) - max(begin, one - seconds)) for one in ends)
+    Replicas answer in batches. One window would count a batch more or less, according to where
+    between two of them it begins.
+    """  # noqa: D205  one sentence
+    length = end - begin - SLIDE_S
+    shares = (
+        min(begin + SLIDE_S, moment) - max(begin, moment - length) for moment in moments
+    )  # of the windows, those that an answer lies in
+    return sum(max(0.0, share) for share in shares) / SLIDE_S / length
 
 
 def clients_of(running: Service, family: str) -> int:
@@ -63,8 +68,10 @@ async def measure(
             )
         for (family, count), outcomes in zip(counts.items(), found, strict=True):
             takes = seconds_of(family)
-            busy = worked(outcomes, takes, begin, begin + seconds) / seconds
-            points.append(Point(family, size, count, busy / takes, busy / size, lost(outcomes)))
+            ends = [one.sent_s + one.took_s for one in outcomes if one.is_good]
+            rate = rate_of(ends, begin, begin + seconds)
+            share = rate * takes / size
+            points.append(Point(family, size, count, rate, share, lost(outcomes)))
             print(points[-1], flush=True)
     return points
 

@@ -60,6 +60,17 @@ def test_diffusion_waits_at_zero_replicas_with_a_gpu_share(path):
         assert family["device"] == "cuda"
 
 
+@pytest.mark.parametrize("path", SERVE_CONFIGS, ids=lambda path: path.name)
+def test_whatever_answers_without_a_gpu_never_rests(path):
+    application, _ = yaml.safe_load(path.read_text())["applications"]
+    entries = {entry["name"]: entry for entry in application["deployments"]}
+    for name in ("Ingress", "Registry", "Erase", "OCR"):
+        entry = entries[name]
+        assert ("autoscaling_config" in entry) != ("num_replicas" in entry)
+        scaling = entry.get("autoscaling_config", {"min_replicas": entry.get("num_replicas")})
+        assert scaling["min_replicas"] >= 1, name
+
+
 GPU_GIB = {
     "gpu-24gb": 24,
     "vram-12gb": 12,
